@@ -1,0 +1,169 @@
+import type * as z from "zod";
+import type { Position } from "./change.ts";
+import type { TailraceError } from "./errors.ts";
+import type { Finding } from "./finding.ts";
+import type { Log } from "./log.ts";
+import type { Relation } from "./relation.ts";
+import type { Mode, OnDelete } from "./sync.ts";
+import type { Value, Values } from "./values.ts";
+
+/** A connection to a downstream tool, shared by every sync that delivers to it. */
+export interface Destination extends AsyncDisposable {
+  readonly limits: Limits;
+  readonly capabilities: Capabilities;
+  /** Reachability, credentials, and each target's object and fields. Changes nothing. */
+  check(targets: readonly Target[], signal: AbortSignal): Promise<readonly Finding[]>;
+  /** Makes ready to write one sync's deliveries. May create what the settings say to create. */
+  open(target: Target, signal: AbortSignal): Promise<Writer>;
+}
+
+export interface Limits {
+  readonly batchRows: number;
+  readonly batchBytes: number;
+  /** Requests in flight at a time, over all syncs. */
+  readonly concurrency: number;
+  /** Requests a second, over all syncs; null: unlimited. */
+  readonly perSecond: number | null;
+  /** How long a batch that is not full waits for more rows, in ms; 0: it leaves at once. */
+  readonly batchAgeMs: number;
+}
+
+export interface Capabilities {
+  readonly modes: readonly Mode[];
+  readonly deletes: readonly OnDelete["kind"][];
+  /** A delivery may leave fields out, and they keep their value at the destination. */
+  readonly partialUpdates: boolean;
+  /** The destination takes a delivery's id and drops repeats. */
+  readonly idempotencyKey: boolean;
+}
+
+/** One sync as its destination sees it. */
+export interface Target {
+  readonly sync: string;
+  readonly object: string | null;
+  readonly mode: Mode;
+  readonly onDelete: OnDelete;
+  /** The field that identifies a record; more than one when the model's key has several columns. */
+  readonly match: readonly string[];
+  readonly shape: Shape;
+  /** Checked by the connector's own {@link DestinationConnector.sync} schema. */
+  readonly options: unknown;
+}
+
+/** The fields of a mapped record, shared by reference between all records of one relation version. */
+export interface Shape {
+  readonly fields: readonly Field[];
+}
+
+export interface Field {
+  readonly name: string;
+  /** The source's type of the column behind it; null for a constant or a template. */
+  readonly type: string | null;
+  readonly json: "string" | "number" | "boolean" | "json" | "array";
+}
+
+export interface MappedRecord {
+  readonly shape: Shape;
+  /** One text a field, by place. {@link UNCHANGED}: leave the field out. */
+  readonly values: Values;
+  /** The record as one JSON object. Fields that are left out are not in it. */
+  json(): string;
+  /** One field's JSON: `null`, `"text"`, `12.50`. Throws when the value is UNCHANGED. */
+  fieldJson(index: number): string;
+}
+
+/**
+ * What the destination is to do. `create`, `update` and `upsert` carry a record; `archive` a record with only the match
+ * and archive fields; `clear` a record whose mapped fields are null; `delete` a record with only the fields that could be had
+ * of the old row (always the match field); `event` what happened.
+ */
+export type DeliveryOp = "create" | "upsert" | "update" | "delete" | "archive" | "clear" | "event";
+
+/** A mapped change on its way to a destination. */
+export interface Delivery {
+  /** `SYNC-POSITION`: the same on every retry, restart and machine. Only `[A-Za-z0-9_-]`. */
+  readonly id: string;
+  readonly op: DeliveryOp;
+  /** The model's key, one text a key column. */
+  readonly key: readonly string[];
+  /** The values of {@link Target.match}, by place; null where one could not be had. */
+  readonly match: readonly Value[];
+  readonly record: MappedRecord;
+  /** mode `event`: the old row, mapped; null on insert and where the source does not send it. */
+  readonly old: MappedRecord | null;
+  /** mode `event`: what happened to the row. For a backfilled row: `insert`. */
+  readonly change: "insert" | "update" | "delete";
+  readonly position: Position;
+  /** µs since the epoch; null for a row that was read, not changed. */
+  readonly committedAt: bigint | null;
+  /** 1 on the first attempt. */
+  readonly attempt: number;
+  /** About how many bytes it takes on the wire. */
+  readonly bytes: number;
+  readonly relation: Relation;
+}
+
+/**
+ * What became of one delivery.
+ *
+ * - `delivered`: the destination has it, durably.
+ * - `retry`: this row was not taken now; the engine sends it again, `afterMs` from now at the earliest.
+ * - `rejected`: this row will never be taken as it is; it becomes a dead letter.
+ */
+export type Outcome =
+  | { readonly status: "delivered" }
+  | { readonly status: "retry"; readonly error: TailraceError; readonly afterMs?: number | undefined }
+  | { readonly status: "rejected"; readonly error: TailraceError };
+
+export const DELIVERED: Outcome = { status: "delivered" };
+
+/** Writes the deliveries of one sync. */
+export interface Writer extends AsyncDisposable {
+  /**
+   * Sends one batch; one outcome a delivery, in the same order.
+   *
+   * A throw says that the fate of the whole batch is unknown or the same, by its {@link TailraceError.consequence}:
+   * `transient`, `throttled`, `unknown-outcome`: the whole batch is sent again, with the same ids;
+   * `row-permanent`: the batch was refused as a whole, and the engine halves it until it finds the row;
+   * `auth`, `config`: the sync waits. A writer never retries, sleeps or counts, and never sends twice.
+   */
+  write(batch: readonly Delivery[], signal: AbortSignal): Promise<readonly Outcome[]>;
+
+  /**
+   * Set by a destination that can keep our progress in the same transaction as the rows; its effect is then exactly
+   * once. The engine calls `writeWith` instead of `write`, one batch at a time, and starts from what `load` returns when
+   * that is further than its own state.
+   */
+  readonly transactional?: TransactionalWriter | undefined;
+}
+
+export interface TransactionalWriter {
+  /** What {@link writeWith} last committed for this sync; null when never. */
+  load(signal: AbortSignal): Promise<string | null>;
+  /** Writes the batch and `progress` (opaque, ≤ 8 KB) in one transaction. `delivered` for all, or a throw. */
+  writeWith(batch: readonly Delivery[], progress: string, signal: AbortSignal): Promise<readonly Outcome[]>;
+}
+
+export interface DestinationContext {
+  readonly name: string;
+  readonly log: Log;
+  /** The folder that relative paths in the configuration are relative to. */
+  readonly baseDirectory: string;
+}
+
+/** What `destinations/TYPE/index.ts` exports as default. */
+export interface DestinationConnector<S extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> {
+  readonly type: string;
+  readonly title: string;
+  /** Settings of the connection; a field that holds a secret carries `.meta({ secret: true })`. */
+  readonly settings: S;
+  /** A sync's `options:`. */
+  readonly sync: O;
+  create(settings: z.output<S>, context: DestinationContext): Destination;
+}
+
+export function defineDestination<S extends z.ZodType, O extends z.ZodType>(
+  connector: DestinationConnector<S, O>,
+): DestinationConnector<S, O> {
+  return connector;
+}

@@ -1,0 +1,135 @@
+import type * as z from "zod";
+import type { ChangeBatch, Position } from "./change.ts";
+import type { Finding } from "./finding.ts";
+import type { Log } from "./log.ts";
+import type { Model } from "./model.ts";
+import type { Relation } from "./relation.ts";
+import type { Values } from "./values.ts";
+
+/**
+ * A connection to a warehouse or database, read by its own changelog. One instance serves every sync of that
+ * source.
+ *
+ * Life: `open` once, then `read`; `ack`, `snapshot`, `lookup` and `settle` may run beside `read`.
+ * A lost connection ends `read` with a transient {@link TailraceError}; the caller opens and reads again.
+ */
+export interface Source extends AsyncDisposable {
+  /** Reachability, privileges, settings, for these models: one report, each finding with its fix. Changes nothing. */
+  check(needs: readonly ModelNeeds[], signal: AbortSignal): Promise<readonly Finding[]>;
+
+  /** The model's columns and key as they are now. Throws a config error when there is no such relation. */
+  describe(model: Model, signal: AbortSignal): Promise<Relation>;
+
+  /**
+   * Makes what reading needs on the source (publication, slot), and proves that the log is unbroken from the
+   * oldest of the `stored` places on. Throws a `source.gap` error when it is not: it never resumes over a hole.
+   * Idempotent.
+   */
+  open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint>;
+
+  /**
+   * The changes after `after`, in log order, pull-based: what is not asked for stays on the source's side. The
+   * source keeps its connection alive however long the caller takes. Ends only by throwing, or after `signal`.
+   */
+  read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch>;
+
+  /** Tells the source that it may forget what is at or before `stored`. Only a position that every sync has stored. */
+  ack(stored: Position): void;
+
+  /** Resolves when every transaction that had begun before the call has ended and is visible to new snapshots. */
+  settle(signal: AbortSignal): Promise<void>;
+
+  /** The next rows after `after` in key order, from one snapshot of its own. `after` null: from the first. */
+  snapshot(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk>;
+
+  /** The rows that have these keys now, in any order; keys without a row are left out. From one snapshot. */
+  lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk>;
+
+  /** About how many rows the model has, for progress; null when unknown. */
+  estimate(model: Model, signal: AbortSignal): Promise<number | null>;
+
+  /** What we hold on the source (slots), ours or an orphan of ours. */
+  holdings(signal: AbortSignal): Promise<readonly Holding[]>;
+  /** Drops one holding that is not in use. */
+  release(name: string, signal: AbortSignal): Promise<void>;
+
+  /** How this model is captured and what to expect, for `explain`. */
+  explain(model: Model, signal: AbortSignal): Promise<CaptureExplanation>;
+}
+
+/** What the syncs want of a model, so that `check` can say what is missing. */
+export interface ModelNeeds {
+  readonly model: Model;
+  /** Columns whose old values are needed (a `where`, a `match` that is not the key), with the reason. */
+  readonly oldColumns: readonly { readonly column: string; readonly because: string }[];
+  readonly deletes: boolean;
+}
+
+export interface SourceCheckpoint {
+  readonly position: Position;
+  /** What must still be true for the position to mean the same place: cluster, timeline, slot, publication. Opaque. */
+  readonly incarnation: string;
+}
+
+/** The key of the last row read: one text a key column, in key order. Keys are never null. */
+export type KeyValues = readonly string[];
+export type Cursor = KeyValues;
+
+export interface ChunkLimit {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+export interface SnapshotChunk {
+  readonly relation: Relation;
+  readonly rows: readonly Values[];
+  /** Where to go on; null when the chunk holds the last row. */
+  readonly next: Cursor | null;
+  /** Every transaction that the snapshot sees is at or before this position of the log. */
+  readonly high: Position;
+  /**
+   * Whether the snapshot sees this transaction. A commit is in the log before new snapshots see it, so a
+   * transaction that was already delivered may be missing: its rows in this chunk are older than what was sent.
+   */
+  sees(transaction: string): boolean;
+}
+
+export interface Holding {
+  readonly name: string;
+  readonly kind: string;
+  readonly active: boolean;
+  /** Bytes of log that the source keeps because of it; null when it cannot be told. */
+  readonly retainedBytes: number | null;
+  /** Whether this configuration uses it. */
+  readonly used: boolean;
+  readonly detail: string;
+}
+
+export interface CaptureExplanation {
+  readonly kind: "log" | "feed" | "subscription" | "live query" | "diff";
+  readonly why: string;
+  readonly latency: string;
+  readonly cost: string;
+  readonly statements: readonly string[];
+}
+
+export interface SourceContext {
+  /** Its name in the configuration. */
+  readonly name: string;
+  /** The configuration's `name`: tells two projects on one database apart. */
+  readonly project: string;
+  readonly log: Log;
+}
+
+/** What `sources/TYPE/index.ts` exports as default. */
+export interface SourceConnector<S extends z.ZodType = z.ZodType> {
+  readonly type: string;
+  readonly title: string;
+  /** Settings of the connection; a field that holds a secret carries `.meta({ secret: true })`. */
+  readonly settings: S;
+  create(settings: z.output<S>, context: SourceContext): Source;
+}
+
+export function defineSource<S extends z.ZodType>(connector: SourceConnector<S>): SourceConnector<S> {
+  return connector;
+}

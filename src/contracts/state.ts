@@ -1,0 +1,146 @@
+import type { ErrorCode } from "./errors.ts";
+import type { Position } from "./change.ts";
+import type { Cursor } from "./source.ts";
+
+/** Where checkpoints, dead letters and requests are kept. Every write is durable when its promise resolves. */
+export interface StateStore extends AsyncDisposable {
+  /**
+   * The right to run one sync; one holder at a time, over all processes. Waits until it is free or `signal` aborts;
+   * a holder that died is succeeded within 15 s.
+   */
+  acquire(sync: string, signal: AbortSignal): Promise<Lease>;
+
+  // What needs no lease: the command line beside a running engine.
+  statuses(): Promise<readonly StoredStatus[]>;
+  load(sync: string): Promise<SyncState | null>;
+  failures(sync: string, page?: { readonly limit: number; readonly offset: number }): Promise<readonly DeadLetter[]>;
+  /** Groups by (code, message), most first. */
+  failureGroups(sync: string): Promise<readonly { readonly code: ErrorCode; readonly message: string; readonly count: number }[]>;
+  failure(sync: string, id: string): Promise<DeadLetter | null>;
+  /** Leaves a request for whoever runs the sync, now or later. */
+  request(sync: string, request: SyncRequest): Promise<void>;
+  /** Forgets a sync that nobody runs: its state, failures and requests. */
+  forget(sync: string): Promise<void>;
+}
+
+export interface Lease extends AsyncDisposable {
+  readonly sync: string;
+  /** Aborted when another holder has taken over: nothing may be sent or written after that. */
+  readonly lost: AbortSignal;
+  load(): Promise<SyncState | null>;
+  /**
+   * Stores all of it or nothing. Rejects with `state.lease_lost` when fenced, `state.unavailable` when it could not be
+   * written (to be tried again), and never moves a position backwards unless `reset` is set.
+   */
+  commit(change: StateChange): Promise<void>;
+  /** Requests not yet taken, oldest first. `take` them with {@link StateChange.takenRequests}. */
+  requests(): Promise<readonly { readonly id: number; readonly request: SyncRequest }[]>;
+  /** A line for `status`; cheap, may be lost in a crash. */
+  report(status: StatusReport): Promise<void>;
+}
+
+/** How far a sync has come: everything before it is delivered or dead-lettered, durably. */
+export interface Checkpoint {
+  readonly position: Position;
+  /** See SourceCheckpoint.incarnation. */
+  readonly incarnation: string;
+  readonly backfill: BackfillProgress | null;
+}
+
+/** A backfill that has begun and not ended; null in {@link Checkpoint} once it has. */
+export interface BackfillProgress {
+  /** Grows with every resync; part of the ids of backfilled rows. */
+  readonly generation: number;
+  /** Rows up to here are done; null: none yet. */
+  readonly after: Cursor | null;
+  readonly rows: number;
+}
+
+export interface SyncState {
+  readonly checkpoint: Checkpoint | null;
+  readonly paused: boolean;
+  /** Set when the sync stopped for a reason that needs a person. */
+  readonly stopped: { readonly code: ErrorCode; readonly message: string } | null;
+  /** How many resyncs there have been. */
+  readonly generation: number;
+  readonly counts: Counts;
+}
+
+/** Since the sync first ran. */
+export interface Counts {
+  readonly delivered: number;
+  readonly rejected: number;
+}
+
+export interface StateChange {
+  readonly checkpoint?: Checkpoint | null | undefined;
+  /** Allows the checkpoint to move backwards or to null, and raises the generation: a resync. */
+  readonly reset?: boolean | undefined;
+  readonly deadLetters?: readonly DeadLetter[] | undefined;
+  /** Ids of dead letters that were delivered after all, or dropped. */
+  readonly resolved?: readonly string[] | undefined;
+  readonly paused?: boolean | undefined;
+  readonly stopped?: SyncState["stopped"] | undefined;
+  readonly takenRequests?: readonly number[] | undefined;
+  /** Added to {@link SyncState.counts}. */
+  readonly counts?: Counts | undefined;
+}
+
+/** A rejected delivery. Holds the row's key, so that it can be read again; its values only in mode `event` and `insert`. */
+export interface DeadLetter {
+  /** The delivery's id. */
+  readonly id: string;
+  readonly key: readonly string[];
+  readonly op: string;
+  readonly position: Position;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** What the destination answered, shortened. */
+  readonly answer: string | null;
+  readonly attempts: number;
+  /** ms since the epoch, our clock. */
+  readonly failedAtMs: number;
+  /**
+   * What cannot be read again: the change behind an `event` or an `insert`, as JSON of its old and new values by column.
+   * null in the modes that send the present row.
+   */
+  readonly payload: string | null;
+}
+
+export type SyncRequest =
+  | { readonly kind: "pause" }
+  | { readonly kind: "resume" }
+  | { readonly kind: "resync" }
+  | { readonly kind: "retry"; readonly ids: readonly string[] | "all" }
+  | { readonly kind: "drop"; readonly ids: readonly string[] | "all" };
+
+export type Phase = "starting" | "backfilling" | "streaming" | "waiting" | "paused" | "stopped" | "standby";
+
+/** What a running sync says of itself, about once a second. */
+export interface StatusReport {
+  readonly phase: Phase;
+  /** Why it waits, is paused or stopped; no row values. */
+  readonly reason: string | null;
+  readonly position: Position | null;
+  /** Age of the oldest change that is not delivered yet, in ms; 0 when there is none. */
+  readonly lagMs: number;
+  readonly queuedRows: number;
+  readonly queuedBytes: number;
+  /** Deliveries a second, lately. */
+  readonly perSecond: number;
+  readonly latency: { readonly p50Ms: number; readonly p99Ms: number } | null;
+  readonly backfill: { readonly rows: number; readonly estimate: number | null; readonly perSecond: number } | null;
+  /** ms since a byte last came from the source; null before the first. */
+  readonly sourceSilentMs: number | null;
+}
+
+export interface StoredStatus {
+  readonly sync: string;
+  readonly state: SyncState;
+  readonly report: StatusReport | null;
+  /** ms since the epoch when `report` was made; null without one. */
+  readonly reportedAtMs: number | null;
+  /** Whether a process holds the lease now. */
+  readonly running: boolean;
+  readonly failures: number;
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+// One PostgreSQL for the whole run (started by test/support/global-setup.ts), a database of its own for each
+// test file that wants one. Files run in parallel on as many workers as there are cores.
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    globalSetup: ["test/support/global-setup.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: "forks",
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    reporters: ["default"],
+  },
+});
