@@ -104,7 +104,7 @@ export function relationOf(shape: Shape, key: readonly string[]): Relation {
 }
 
 function jsonKind(type: string): Field["json"] {
-  if (/\[\]$/.test(type)) return "array";
+  if (type.endsWith("[]")) return "array";
   if (/^(smallint|integer|bigint|real|double precision|numeric|int[248]|float[48])/.test(type)) return "number";
   if (type === "boolean") return "boolean";
   if (type === "json" || type === "jsonb") return "json";
