@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import pg from "pg";
+import { Client, type CustomTypesConfig } from "pg";
 import { inject } from "vitest";
 
 /** A database of its own, dropped when disposed (with the slots on it). */
@@ -7,25 +7,25 @@ export interface TestDatabase extends AsyncDisposable {
   readonly name: string;
   readonly url: string;
   /** A connected client, raw texts: every value comes back as the server prints it. */
-  readonly client: pg.Client;
+  readonly client: Client;
   /** Runs statements separated by `;` as one simple query. */
   sql(text: string): Promise<void>;
   /** Rows of texts, by column name. */
   rows(text: string, values?: readonly unknown[]): Promise<Record<string, string | null>[]>;
 }
 
-const RAW_TYPES = { getTypeParser: () => (text: string | Buffer) => text } as unknown as pg.CustomTypesConfig;
+const RAW_TYPES = { getTypeParser: () => (text: string | Buffer) => text } as unknown as CustomTypesConfig;
 
 /** Makes a fresh database on the shared server. `server`: another server's superuser URL. */
 export async function testDatabase(server: string = inject("postgresUrl")): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString("hex")}`;
-  const admin = new pg.Client({ connectionString: server });
+  const admin = new Client({ connectionString: server });
   await admin.connect();
   await admin.query(`CREATE DATABASE ${name}`);
   await admin.end();
   const url = new URL(server);
   url.pathname = `/${name}`;
-  const client = new pg.Client({ connectionString: url.href, types: RAW_TYPES });
+  const client = new Client({ connectionString: url.href, types: RAW_TYPES });
   // A test that crashes the server must not crash with it.
   client.on("error", () => {});
   await client.connect();
@@ -39,7 +39,7 @@ export async function testDatabase(server: string = inject("postgresUrl")): Prom
     rows: async (text, values = []) => (await client.query(text, [...values])).rows as Record<string, string | null>[],
     [Symbol.asyncDispose]: async () => {
       await client.end();
-      const dropper = new pg.Client({ connectionString: server });
+      const dropper = new Client({ connectionString: server });
       await dropper.connect();
       try {
         const slots = await dropper.query<{ slot_name: string; active_pid: number | null }>(
