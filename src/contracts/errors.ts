@@ -178,6 +178,11 @@ export const CATALOGUE = {
     meaning: "The state file is damaged. It is not guessed at.",
     hint: "Restore the file, or move it away and `tailrace resync` each sync.",
   },
+  "state.version": {
+    consequence: "config",
+    meaning: "The state file has another schema version than this Tailrace can use.",
+    hint: "Run the version of Tailrace that wrote it, or a newer one. The file was not changed.",
+  },
   "state.unavailable": {
     consequence: "transient",
     meaning: "The state could not be written (disk full, file locked). Reading stops until it can.",
