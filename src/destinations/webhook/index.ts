@@ -1,0 +1,126 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { defineDestination } from "../../contracts/destination.ts";
+import type { Destination, DestinationContext, Target, Writer } from "../../contracts/destination.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Finding } from "../../contracts/finding.ts";
+import { AddressGuard } from "../../kit/address-guard.ts";
+import { HttpClient } from "../../kit/http/client.ts";
+import type { TlsOptions } from "../../kit/http/connector.ts";
+import { AnswerRules } from "./answers.ts";
+import { checkConnection } from "./check.ts";
+import { RequestPlan } from "./request-plan.ts";
+import { webhookSettings, webhookSyncOptions } from "./settings.ts";
+import type { WebhookSettings } from "./settings.ts";
+import { parseSecret } from "./signature.ts";
+import type { SigningSecret } from "./signature.ts";
+import { WebhookWriter } from "./writer.ts";
+
+class WebhookDestination implements Destination {
+  readonly limits;
+  readonly capabilities = {
+    modes: ["upsert", "mirror", "insert", "update", "event"],
+    deletes: ["delete", "archive", "clear", "ignore"],
+    partialUpdates: false,
+    idempotencyKey: true,
+  } as const;
+  readonly #settings: WebhookSettings;
+  readonly #guard: AddressGuard;
+  readonly #tls: TlsOptions;
+  readonly #secrets: readonly SigningSecret[];
+  readonly #client: HttpClient;
+
+  constructor(settings: WebhookSettings, context: DestinationContext) {
+    const { batch } = settings;
+    const single = batch.format === "single";
+    this.limits = {
+      batchRows: single ? 1 : (batch.rows ?? 500),
+      batchBytes: batch.bytes ?? (single ? 16_777_216 : 1_048_576),
+      concurrency: settings.concurrency,
+      perSecond: settings.rate ?? null,
+      batchAgeMs: single ? 0 : batch.age_ms,
+    };
+    this.#settings = settings;
+    this.#guard = new AddressGuard(settings.allow_private);
+    this.#tls = {
+      ca: pem(settings.tls.ca, "ca", context.baseDirectory),
+      cert: pem(settings.tls.cert, "cert", context.baseDirectory),
+      key: pem(settings.tls.key, "key", context.baseDirectory),
+    };
+    const secrets = typeof settings.secret === "string" ? [settings.secret] : (settings.secret ?? []);
+    this.#secrets = secrets.map(parseSecret).filter((secret) => secret !== null);
+    this.#client = new HttpClient({
+      guard: this.#guard,
+      connections: settings.concurrency,
+      timeoutMs: settings.timeout_ms,
+      answerBytes: settings.answer_bytes,
+      tls: this.#tls,
+      hostIsPrivate: /^[^/]*\/\/[^/?#]*\{|^\s*\{/.test(settings.url),
+    });
+  }
+
+  async check(targets: readonly Target[], signal: AbortSignal): Promise<readonly Finding[]> {
+    const findings: Finding[] = [];
+    const origins = new Set<string>();
+    for (const target of targets) {
+      try {
+        const { plan } = this.#plan(target);
+        const origin = plan.fixedOrigin;
+        if (origin !== null) origins.add(origin);
+      } catch (error) {
+        const { message } = TailraceError.from(error);
+        findings.push({ level: "error", code: "webhook.request", message, subject: target.sync });
+      }
+    }
+    const parts = { settings: this.#settings, guard: this.#guard, tls: this.#tls, client: this.#client };
+    return [...findings, ...(await checkConnection(parts, origins, signal))];
+  }
+
+  // An async function, so that what is wrong with the target rejects.
+  async open(target: Target): Promise<Writer> {
+    const { plan, payload } = this.#plan(target);
+    return new WebhookWriter({
+      sync: target.sync,
+      client: this.#client,
+      plan,
+      payload,
+      rules: new AnswerRules(this.#settings.answers, plan.urlPerRow),
+      settings: this.#settings,
+      secrets: this.#secrets,
+    });
+  }
+
+  #plan(target: Target): { readonly plan: RequestPlan; readonly payload: "envelope" | "record" } {
+    const options = webhookSyncOptions.parse(target.options ?? {});
+    const payload = options.payload ?? this.#settings.payload;
+    const removes = target.mode === "event" || (target.mode === "mirror" && target.onDelete.kind === "delete");
+    if (payload === "record" && removes && this.#settings.batch.format !== "single") {
+      throw new TailraceError(
+        "destination.config",
+        "With `payload: record` a deleted row in a batch looks like any other: use `payload: envelope`, or `batch: { format: single }`",
+      );
+    }
+    return { plan: new RequestPlan(this.#settings, options, target), payload };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+}
+
+function pem(value: string | undefined, name: string, baseDirectory: string): string | undefined {
+  if (value === undefined || value.includes("-----BEGIN")) return value;
+  try {
+    return readFileSync(resolve(baseDirectory, value), "utf8");
+  } catch (error) {
+    throw new TailraceError("config.invalid", `\`tls.${name}\`: the file cannot be read`, { cause: error });
+  }
+}
+
+export default defineDestination({
+  type: "webhook",
+  title: "Webhook",
+  settings: webhookSettings,
+  sync: webhookSyncOptions,
+  create: (settings, context) => new WebhookDestination(settings, context),
+});
