@@ -25,7 +25,7 @@ export interface Mapping {
   record(after: Values, before: Values | null): MappedRecord;
   /** Mode event: the old row mapped; what the source did not send is left out. */
   old(before: Values): MappedRecord;
-  /** By place of {@link match}; UNCHANGED when it was not sent. Throws delivery.mapping. */
+  /** By place of {@link match}; UNCHANGED when it was not sent, null when it is null or cannot be written. Never throws. */
   matchValues(row: Values): Value[];
   /** What could be had of the old row. Also what a mode event sync sends of a deleted row. */
   deleteRecord(before: Values): MappedRecord;
@@ -33,7 +33,7 @@ export interface Mapping {
   archiveRecord(before: Values): MappedRecord;
   /** The match fields, and null in every other field. */
   clearRecord(before: Values): MappedRecord;
-  /** Whether the row is in the sync; null: cannot be told, because a column was not sent. Throws delivery.mapping. */
+  /** Whether the row is in the sync; null: cannot be told, because a column was not sent. */
   readonly filter: Filter | null;
   /** Whether a column that the map or the where reads of the new row was not sent. */
   incomplete(after: Values): boolean;

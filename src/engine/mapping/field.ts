@@ -21,7 +21,7 @@ export interface CompiledField {
   read(row: Values, old: Values | null): Value;
   /** For an old row, which nobody can correct any more: what cannot be written is left out, and nothing is refused. */
   readOld(row: Values, old: Values | null): Value;
-  /** To find the record by: a null stays null, whatever the null policy. Throws delivery.mapping. */
+  /** To find the record by: null when it is null, whatever the null policy, or cannot be written. */
   readMatch(row: Values): Value;
 }
 
@@ -50,7 +50,7 @@ export function compileField(sync: Sync, mapping: FieldMapping, relation: Relati
     return new TailraceError("delivery.mapping", `sync "${sync.name}": field "${mapping.field}": ${problem}`);
   }
 
-  function readMatch(row: Values, old: Values | null = null): Value {
+  function written(row: Values, old: Values | null): Value {
     let value: Value;
     try {
       value = read(row, old);
@@ -67,7 +67,7 @@ export function compileField(sync: Sync, mapping: FieldMapping, relation: Relati
   }
 
   function readStrict(row: Values, old: Values | null): Value {
-    const value = readMatch(row, old);
+    const value = written(row, old);
     if (value !== null || mapping.null === "send") return value;
     if (mapping.null === "omit") return UNCHANGED;
     throw refusal(`${subject} is null, which the mapping refuses (null: reject)`);
@@ -75,10 +75,18 @@ export function compileField(sync: Sync, mapping: FieldMapping, relation: Relati
 
   function readOld(row: Values, old: Values | null): Value {
     try {
-      const value = readMatch(row, old);
+      const value = written(row, old);
       return value === null && mapping.null === "omit" ? UNCHANGED : value;
     } catch {
       return UNCHANGED;
+    }
+  }
+
+  function readMatch(row: Values): Value {
+    try {
+      return written(row, null);
+    } catch {
+      return null;
     }
   }
 

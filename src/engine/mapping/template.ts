@@ -1,13 +1,14 @@
 import { Drop, Liquid, type Comparable, type Template as LiquidTemplate } from "liquidjs";
 import type { Column } from "../../contracts/relation.ts";
 import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
+import { toJsonNumber } from "./json-text.ts";
 import { compareDecimals, parseDecimal } from "./decimal.ts";
 
 /** Far above what a field needs; they stop a template that runs away. */
 const MAX_TEMPLATE_CHARACTERS = 100_000;
 const MAX_RENDER_MS = 1_000;
 const MAX_RENDER_ALLOCATIONS = 10_000_000;
-const MAX_OUTPUT_CHARACTERS = 1_000_000;
+const MAX_OUTPUT_CHARACTERS = 10_000_000;
 
 /** A variable and what is read of it: `["old", "plan"]`; a list in the list is itself a variable. */
 type Path = ReturnType<Liquid["globalVariableSegmentsSync"]>[number];
@@ -101,11 +102,12 @@ function placeOf(name: Segment, path: readonly Segment[], columns: readonly Colu
   }
   const place = columns.findIndex((column) => column.name === name);
   if (place < 0) throw new TemplateMistake(`the template reads "${prefix}${name}"`, name);
-  // Values are texts, and this is what Liquid can read of a text.
-  const property = path.find((segment) => segment !== "size" && segment !== "first" && segment !== "last");
+  // Values are texts, numbers or booleans; of a text Liquid can read these three.
+  const isText = columns[place]!.comparison === "text";
+  const property = path.find((segment) => !isText || (segment !== "size" && segment !== "first" && segment !== "last"));
   if (property !== undefined) {
     const shown = typeof property === "object" ? "[…]" : String(property);
-    throw new TemplateMistake(`the template reads "${shown}" of column "${name}", which is a text and has no fields`);
+    throw new TemplateMistake(`the template reads "${shown}" of column "${name}", which has no fields`);
   }
   return place;
 }
@@ -145,6 +147,11 @@ class NumberText extends Drop implements Comparable {
     return this.#text;
   }
 
+  /** For the filter `json`: the digits as they stand, where JSON has such a number. */
+  toJSON(): unknown {
+    return toJsonNumber(this.#text) === this.#text ? rawJson(this.#text) : this.#text;
+  }
+
   equals(other: unknown): boolean {
     return this.#compare(other) === 0;
   }
@@ -168,3 +175,6 @@ class NumberText extends Drop implements Comparable {
     return mine === null || theirs === null ? null : compareDecimals(mine, theirs);
   }
 }
+
+/** JSON.rawJSON, which TypeScript's library does not know yet. */
+const rawJson = (JSON as unknown as { readonly rawJSON: (text: string) => unknown }).rawJSON;

@@ -6,7 +6,7 @@ import { toJsonBoolean } from "./json-text.ts";
 import { ANY, FALSE, NULL, TRUE, type Truth } from "./truth.ts";
 import { WhereMistake } from "./where-tokens.ts";
 
-/** A condition compiled: what it may be for this row. Throws delivery.mapping. */
+/** A condition compiled: what it may be for this row. */
 export type Condition = (row: Values) => Truth;
 /** A value compiled; UNCHANGED when it was not sent. */
 export type Read<T> = (row: Values) => T | null | typeof UNCHANGED;
@@ -56,8 +56,12 @@ function numberColumn(column: Column, place: number): Read<Decimal> {
   };
 }
 
+/** The source said how its texts compare; a row that it is not true of must not be let through, nor dropped. */
 function notA(type: string, column: Column): TailraceError {
-  return new TailraceError("delivery.mapping", `where: column "${column.name}" holds a text that is not a ${type}`);
+  return new TailraceError(
+    "internal.defect",
+    `where: the source sent a text that is not a ${type} as column "${column.name}"`,
+  );
 }
 
 export function numberOperand(text: string, offset: number): Operand {

@@ -7,7 +7,7 @@ import { conditionOf, MissingColumn } from "./where-condition.ts";
 import { parseWhere } from "./where-parse.ts";
 import { WhereMistake } from "./where-tokens.ts";
 
-/** Whether a row is in the sync; null: cannot be told, because a column was not sent. Throws delivery.mapping. */
+/** Whether a row is in the sync; null: cannot be told, because a column was not sent. */
 export type Filter = (row: Values) => boolean | null;
 
 export interface Where {
