@@ -1,0 +1,205 @@
+import {
+  DELIVERED,
+  type Delivery,
+  type Outcome,
+  type Target,
+  type TransactionalWriter,
+  type Writer,
+} from "../../contracts/destination.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
+import { BatchPlanner, type Group } from "./batch-plan.ts";
+import { copyChunks, copyIn, type TextRow } from "./copy.ts";
+import { addColumnsSql } from "./create-table.ts";
+import { databaseError, type Phase } from "./errors.ts";
+import { arraySource, mergeSql } from "./merge.ts";
+import { batchDigest, loadProgress, STEP } from "./progress.ts";
+import { ask, type Session, type Sessions } from "./sessions.ts";
+import { readTable, type TableRef, type TargetTable, tableSql, uniqueIndexOn } from "./table.ts";
+
+/**
+ * Up to here the rows go as array parameters of prepared statements; above it through COPY into a temporary table. Measured with
+ * six columns: 1 row 0.3 ms against 1.8, 100 rows 0.7 against 1.2, 1000 rows 5 against 7; from 2000 rows on COPY is even,
+ * and needs less memory on both sides.
+ */
+export const ARRAY_ROWS = 1000;
+
+interface Step {
+  readonly sync: string;
+  readonly progress: string;
+  readonly batch: string;
+}
+
+export interface WriterOptions {
+  readonly sessions: Sessions;
+  readonly target: Target;
+  readonly ref: TableRef;
+  readonly addColumns: boolean;
+  readonly log: Log;
+  /** See {@link ARRAY_ROWS}. */
+  readonly arrayRows?: number | undefined;
+}
+
+export class PostgresWriter implements Writer {
+  readonly transactional: TransactionalWriter;
+  readonly #options: WriterOptions;
+  readonly #arrayRows: number;
+  #table: TargetTable | null = null;
+  #planner: BatchPlanner | null = null;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#arrayRows = options.arrayRows ?? ARRAY_ROWS;
+    this.transactional = {
+      load: (signal) => ask(options.sessions, signal, (session) => loadProgress(session, options.target.sync)),
+      writeWith: (batch, progress, signal) => this.#write(batch, progress, signal),
+    };
+  }
+
+  write(batch: readonly Delivery[], signal: AbortSignal): Promise<readonly Outcome[]> {
+    return this.#write(batch, null, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #write(batch: readonly Delivery[], progress: string | null, signal: AbortSignal): Promise<readonly Outcome[]> {
+    let phase: Phase = "connecting";
+    try {
+      await this.#options.sessions.use(signal, async (session) => {
+        phase = "working";
+        const planner = await this.#ready(session, batch);
+        const groups = planner.plan(batch);
+        const step =
+          progress === null ? null : { sync: this.#options.target.sync, progress, batch: batchDigest(batch) };
+        const [only] = groups;
+        if (groups.length === 1 && only!.rows.length <= this.#arrayRows && step !== null) {
+          const sql = mergeSql(
+            only!.merge,
+            arraySource(only!.rows[0]!.length, 4),
+            "EXISTS (SELECT FROM step)",
+            `WITH step AS (${STEP}) `,
+          );
+          if (sql !== null) {
+            // One statement, and so one round trip: it commits by itself.
+            phase = "committing";
+            await session.prepared(sql, [step.sync, step.progress, step.batch, ...columnsOf(only!.rows)]);
+            return;
+          }
+        }
+        await this.#transaction(session, groups, step, () => {
+          phase = "committing";
+        });
+      });
+      return batch.map(() => DELIVERED);
+    } catch (error) {
+      // Whatever the table looked like, it may look otherwise now.
+      this.#planner = null;
+      const arbiter = this.#table && uniqueIndexOn(this.#table, this.#options.target.match)?.name;
+      throw databaseError(error, phase, arbiter ?? null);
+    }
+  }
+
+  async #transaction(
+    session: Session,
+    groups: readonly Group[],
+    step: Step | null,
+    committing: () => void,
+  ): Promise<void> {
+    const rows = groups.reduce((sum, group) => sum + group.rows.length, 0);
+    const temporary = rows > this.#arrayRows ? await temporaryTable(session, groups) : null;
+    await session.query("BEGIN");
+    try {
+      const fresh =
+        step === null || (await session.prepared(STEP, [step.sync, step.progress, step.batch])).rowCount === 1;
+      if (fresh) {
+        if (temporary !== null) await copyGroups(session, temporary, groups);
+        for (const [index, group] of groups.entries()) {
+          const source = temporary === null ? arraySource(group.rows[0]!.length, 1) : `pg_temp.${temporary.name} AS s`;
+          const sql = mergeSql(group.merge, source, temporary === null ? "true" : `s.g = ${index}`);
+          if (sql === null) continue;
+          await session.prepared(sql, temporary === null ? columnsOf(group.rows) : []);
+        }
+      }
+    } catch (error) {
+      await session.query("ROLLBACK").catch(() => {});
+      throw error;
+    }
+    committing();
+    const { command } = await session.query("COMMIT");
+    if (command !== "COMMIT")
+      throw new TailraceError("internal.defect", "PostgreSQL rolled back a transaction without an error");
+  }
+
+  async #ready(session: Session, batch: readonly Delivery[]): Promise<BatchPlanner> {
+    const { target, ref, addColumns, log } = this.#options;
+    if (addColumns && this.#table && this.#planner) await this.#addColumns(session, this.#table, batch);
+    if (this.#planner) return this.#planner;
+    let table = await readTable(session, ref);
+    if (table && addColumns && (await this.#addColumns(session, table, batch))) table = await readTable(session, ref);
+    if (!table) {
+      throw new TailraceError(
+        "destination.config",
+        `table "${ref.schema}.${ref.name}" does not exist: create it, correct \`object\`, or set \`create_tables: true\``,
+      );
+    }
+    this.#table = table;
+    this.#planner = new BatchPlanner(table, target);
+    log.debug("read the target table", { table: tableSql(ref), columns: table.columns.size });
+    return this.#planner;
+  }
+
+  /** For fields that came up after the sync began: a column added at the source. */
+  async #addColumns(session: Session, table: TargetTable, batch: readonly Delivery[]): Promise<boolean> {
+    const shapes = new Set(batch.map((delivery) => delivery.record.shape));
+    const fields = new Map([...shapes].flatMap((shape) => shape.fields.map((field) => [field.name, field] as const)));
+    const sql = await addColumnsSql(session, table, [...fields.values()]);
+    if (sql === null) return false;
+    await session.query(sql);
+    this.#planner = null;
+    return true;
+  }
+}
+
+/** Rows turned into one array a column. */
+function columnsOf(rows: readonly TextRow[]): (string | null)[][] {
+  return Array.from({ length: rows[0]!.length }, (_, column) => rows.map((row) => row[column]!));
+}
+
+interface Temporary {
+  readonly name: string;
+}
+
+/** A table of texts that is emptied at every commit, made once a connection for each width. */
+async function temporaryTable(session: Session, groups: readonly Group[]): Promise<Temporary> {
+  const widest = Math.max(...groups.map((group) => group.rows[0]!.length), 1);
+  const width = 2 ** Math.ceil(Math.log2(Math.max(widest, 8)));
+  const columns = Math.min(width, 1590);
+  const name = `tailrace_in_${columns}`;
+  if (!session.temporary.has(name)) {
+    const definitions = Array.from({ length: columns }, (_, index) => `v${index} text`);
+    await session.query(
+      `CREATE TEMPORARY TABLE IF NOT EXISTS ${name} (g int, ${definitions.join(", ")}) ON COMMIT DELETE ROWS`,
+    );
+    session.temporary.add(name);
+  }
+  return { name };
+}
+
+async function copyGroups(session: Session, temporary: Temporary, groups: readonly Group[]): Promise<void> {
+  const widths = new Map<number, [number, Group][]>();
+  for (const [index, group] of groups.entries()) {
+    const width = group.rows[0]!.length;
+    const same = widths.get(width);
+    if (same) same.push([index, group]);
+    else widths.set(width, [[index, group]]);
+  }
+  for (const [width, same] of widths) {
+    const names = ["g", ...Array.from({ length: width }, (_, index) => `v${index}`)];
+    const chunks = copyChunks(rowsOf(same));
+    await copyIn(session.client, `COPY pg_temp.${temporary.name} (${names.join(", ")}) FROM STDIN`, chunks);
+  }
+}
+
+function* rowsOf(groups: readonly (readonly [number, Group])[]): Generator<TextRow> {
+  for (const [index, group] of groups) for (const row of group.rows) yield [String(index), ...row];
+}
