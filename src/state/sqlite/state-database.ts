@@ -1,0 +1,239 @@
+import { TailraceError } from "../../contracts/errors.ts";
+import type {
+  DeadLetter,
+  StateChange,
+  StatusReport,
+  StoredStatus,
+  SyncRequest,
+  SyncState,
+} from "../../contracts/state.ts";
+import { Connection } from "./connection.ts";
+import { openDatabaseFile } from "./database-file.ts";
+import { DeadLetters, type FailureGroup } from "./dead-letters.ts";
+import { leaseLost, Leases, type Held } from "./leases.ts";
+import { Reports, type StoredReport } from "./reports.ts";
+import { Requests, type StoredRequest } from "./requests.ts";
+import { apply, NOTHING_YET, SyncRows } from "./sync-rows.ts";
+
+export interface StateDatabaseOptions {
+  readonly path: string;
+  readonly readOnly: boolean;
+  /** A holder whose heartbeat has not moved for this long may be succeeded. */
+  readonly staleMs: number;
+}
+
+interface Tables {
+  readonly connection: Connection;
+  readonly syncs: SyncRows;
+  readonly letters: DeadLetters;
+  readonly requests: Requests;
+  readonly leases: Leases;
+  readonly reports: Reports;
+}
+
+/**
+ * The state file with its rules, synchronous: each call that writes returns when it is on the disk. Runs in the
+ * worker thread. Leases are named by their owner.
+ */
+export class StateDatabase {
+  readonly #options: StateDatabaseOptions;
+  readonly #onLost: (owner: string) => void;
+  readonly #held = new Map<string, Held>();
+  /** Reports not yet written, by sync. */
+  readonly #unwritten = new Map<string, StoredReport & { readonly held: Held }>();
+  /** null: read-only, and there is no file (yet). */
+  #tables: Tables | null;
+
+  constructor(options: StateDatabaseOptions, onLost: (owner: string) => void) {
+    this.#options = options;
+    this.#onLost = onLost;
+    this.#tables = this.#open();
+  }
+
+  /** For tests. */
+  get connection(): Connection {
+    return this.#writable().connection;
+  }
+
+  /** The owner of a new lease; null when somebody alive holds it, or has the file locked. */
+  tryAcquire(sync: string): string | null {
+    const held = this.#writable().leases.tryAcquire(sync);
+    if (held === null) return null;
+    this.#held.set(held.owner, held);
+    return held.owner;
+  }
+
+  release(owner: string): void {
+    const held = this.#held.get(owner);
+    if (held === undefined) return;
+    this.flushReports();
+    this.#held.delete(owner);
+    this.#writable().leases.release(held);
+  }
+
+  /** Renews every lease that is held here; those that others have taken are reported lost. */
+  heartbeat(): void {
+    if (this.#held.size === 0) return;
+    const { connection, leases } = this.#writable();
+    const lost = connection.write("volatile", () => [...this.#held.values()].filter((held) => !leases.beat(held)));
+    for (const { owner } of lost) this.#lose(owner);
+  }
+
+  loadHeld(owner: string): SyncState | null {
+    const held = this.#heldBy(owner);
+    return this.load(held.sync);
+  }
+
+  commit(owner: string, change: StateChange): void {
+    const held = this.#heldBy(owner);
+    const { connection, leases, syncs, letters, requests } = this.#writable();
+    const ours = connection.write("durable", () => {
+      if (!leases.isOurs(held)) return false;
+      const before = syncs.load(held.sync);
+      const after = apply(before ?? NOTHING_YET, change);
+      // Resolved first: a delivery that is in both lists has failed again.
+      for (const id of change.resolved ?? []) letters.remove(held.sync, id);
+      for (const letter of change.deadLetters ?? []) letters.put(held.sync, letter);
+      for (const id of change.takenRequests ?? []) requests.take(held.sync, id);
+      syncs.save(held.sync, after, before);
+      return true;
+    });
+    if (!ours) throw this.#lose(owner);
+  }
+
+  requestsHeld(owner: string): StoredRequest[] {
+    return this.#writable().requests.of(this.#heldBy(owner).sync);
+  }
+
+  /** Kept in memory until {@link flushReports}. */
+  report(owner: string, report: StatusReport): void {
+    const held = this.#held.get(owner);
+    if (held !== undefined) this.#unwritten.set(held.sync, { held, report, reportedAtMs: Date.now() });
+  }
+
+  flushReports(): void {
+    if (this.#unwritten.size === 0) return;
+    const { connection, leases, reports } = this.#writable();
+    const waiting = [...this.#unwritten];
+    this.#unwritten.clear();
+    connection.write("volatile", () => {
+      for (const [sync, stored] of waiting) if (leases.isOurs(stored.held)) reports.put(sync, stored);
+    });
+  }
+
+  statuses(): StoredStatus[] {
+    const tables = this.#readable();
+    if (tables === null) return [];
+    this.flushReports();
+    return tables.connection.read(() => {
+      const states = tables.syncs.all();
+      const reports = tables.reports.all();
+      const failures = tables.letters.counts();
+      const running = new Set(tables.leases.heldSyncs());
+      const names = new Set([...states.keys(), ...reports.keys(), ...running]);
+      return [...names].sort().map((sync) => ({
+        sync,
+        state: states.get(sync) ?? NOTHING_YET,
+        report: reports.get(sync)?.report ?? null,
+        reportedAtMs: reports.get(sync)?.reportedAtMs ?? null,
+        running: running.has(sync),
+        failures: failures.get(sync) ?? 0,
+      }));
+    });
+  }
+
+  load(sync: string): SyncState | null {
+    const tables = this.#readable();
+    return tables === null ? null : tables.connection.read(() => tables.syncs.load(sync));
+  }
+
+  failures(sync: string, limit: number, offset: number): DeadLetter[] {
+    return this.#readable()?.letters.page(sync, limit, offset) ?? [];
+  }
+
+  failureGroups(sync: string): FailureGroup[] {
+    return this.#readable()?.letters.groups(sync) ?? [];
+  }
+
+  failure(sync: string, id: string): DeadLetter | null {
+    return this.#readable()?.letters.one(sync, id) ?? null;
+  }
+
+  request(sync: string, request: SyncRequest): void {
+    const { connection, requests } = this.#writable();
+    connection.write("durable", () => requests.add(sync, request));
+  }
+
+  forget(sync: string): void {
+    const { connection, leases, syncs, letters, requests, reports } = this.#writable();
+    connection.write("durable", () => {
+      if (leases.isHeld(sync))
+        throw new TailraceError("state.lease_held", `${sync} is running; stop it before its state is forgotten`);
+      syncs.forget(sync);
+      letters.removeAll(sync);
+      requests.takeAll(sync);
+      reports.forget(sync);
+      leases.forget(sync);
+    });
+  }
+
+  /** Releases every lease. */
+  close(): void {
+    const tables = this.#tables;
+    this.#tables = null;
+    if (tables === null) return;
+    try {
+      for (const held of this.#held.values()) tables.leases.release(held);
+      this.#held.clear();
+    } finally {
+      tables.connection.close();
+    }
+  }
+
+  #open(): Tables | null {
+    const { path, readOnly, staleMs } = this.#options;
+    const database = openDatabaseFile(path, readOnly);
+    if (database === null) return null;
+    const connection = new Connection(path, database);
+    const tables: Tables = {
+      connection,
+      syncs: new SyncRows(connection),
+      letters: new DeadLetters(connection),
+      requests: new Requests(connection),
+      leases: new Leases(connection, staleMs),
+      reports: new Reports(connection),
+    };
+    try {
+      // A damaged checkpoint is said at once, not when its sync starts.
+      tables.syncs.all();
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    return tables;
+  }
+
+  #readable(): Tables | null {
+    this.#tables ??= this.#options.readOnly ? this.#open() : null;
+    return this.#tables;
+  }
+
+  #writable(): Tables {
+    if (this.#options.readOnly) throw new TailraceError("internal.defect", "the state was opened read-only");
+    if (this.#tables === null) throw new TailraceError("internal.defect", "the state is closed");
+    return this.#tables;
+  }
+
+  #heldBy(owner: string): Held {
+    const held = this.#held.get(owner);
+    if (held === undefined) throw new TailraceError("state.lease_lost", "this lease has ended");
+    return held;
+  }
+
+  #lose(owner: string): TailraceError {
+    const sync = this.#held.get(owner)?.sync ?? "";
+    this.#held.delete(owner);
+    this.#onLost(owner);
+    return leaseLost(sync);
+  }
+}
