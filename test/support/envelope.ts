@@ -11,6 +11,8 @@ export interface ReceivedRow {
   /** The row's version column; null where the row does not carry it (deletes). */
   readonly version: bigint | null;
   readonly position: string | null;
+  /** null for a row that was read rather than changed (a backfill's). */
+  readonly committedAt: string | null;
   /** Texts by field; a field that was left out is not in it. null: no record was sent. */
   readonly record: Readonly<Record<string, string | null>> | null;
 }
@@ -55,6 +57,7 @@ export function recordReader(keyFields: readonly string[], versionField = "versi
         op: head.method === "DELETE" ? "delete" : "upsert",
         version: versionOf(record, versionField),
         position: null,
+        committedAt: null,
         record,
       };
     });
@@ -86,6 +89,7 @@ function readEnvelope(text: string, versionField: string, head: RequestHead): Re
     op: lastSegment(field("op") ?? field("type") ?? "upsert"),
     version: record === null ? null : versionOf(record, versionField),
     position: field("position"),
+    committedAt: field("committed_at"),
     record,
   };
 }

@@ -40,6 +40,7 @@ test("reads one object, an array and NDJSON, with every digit kept", async () =>
       op: "upsert",
       version: 1n,
       position: "0A/1",
+      committedAt: null,
       acknowledged: true,
       record: { id: "1", version: "1", big: "12345678901234567890.10", doc: '{"a": 1}' },
     },
