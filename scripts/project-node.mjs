@@ -43,7 +43,9 @@ if (!installed()) {
     run(process.execPath, [join(root, "node_modules", "node", "installArchSpecificPackage.js")]);
   }
   if (spawnSync(node, ["--version"]).status !== 0) {
-    console.error("tailrace: the project's own Node (devDependencies.node) could not be installed. Try `npm rebuild node`.");
+    console.error(
+      "tailrace: the project's own Node (devDependencies.node) could not be installed. Try `npm rebuild node`.",
+    );
     process.exit(1);
   }
   writeFileSync(stamp, wanted);
@@ -54,7 +56,7 @@ const args = first === "--bin" ? [binary(rest[0]), ...rest.slice(1)] : [join(roo
 
 /** The JavaScript file behind a tool of node_modules/.bin. */
 function binary(name) {
-  const dir = join(root, "node_modules", ({ tsc: "typescript" })[name] ?? name);
+  const dir = join(root, "node_modules", { tsc: "typescript" }[name] ?? name);
   const { bin } = JSON.parse(readFileSync(join(dir, "package.json"), "utf8"));
   return join(dir, typeof bin === "string" ? bin : bin[name]);
 }

@@ -87,12 +87,14 @@ export const CATALOGUE = {
   },
   "source.gap.cluster": {
     consequence: "gap",
-    meaning: "This is not the database that the checkpoint was made on (other cluster, restored backup, promoted standby).",
+    meaning:
+      "This is not the database that the checkpoint was made on (other cluster, restored backup, promoted standby).",
     hint: "If the change was meant, `tailrace resync SYNC`.",
   },
   "source.gap.publication": {
     consequence: "gap",
-    meaning: "The publication, or a table's membership of it, was dropped and made again; changes in between were not published.",
+    meaning:
+      "The publication, or a table's membership of it, was dropped and made again; changes in between were not published.",
     hint: "`tailrace resync SYNC`.",
   },
   "source.gap.truncate": {
@@ -133,7 +135,8 @@ export const CATALOGUE = {
   },
   "destination.config": {
     consequence: "config",
-    meaning: "The destination's answer says that the request is wrong for every row (wrong URL, redirect, missing object).",
+    meaning:
+      "The destination's answer says that the request is wrong for every row (wrong URL, redirect, missing object).",
     hint: "Correct the destination or the sync, then `tailrace resume SYNC`.",
   },
   "destination.blocked_address": {
@@ -159,7 +162,8 @@ export const CATALOGUE = {
   },
   "delivery.no_match": {
     consequence: "row-permanent",
-    meaning: "The value of the `match` field is null or could not be had, so the record cannot be found at the destination.",
+    meaning:
+      "The value of the `match` field is null or could not be had, so the record cannot be found at the destination.",
     hint: "For deletes, make the source send it: `ALTER TABLE … REPLICA IDENTITY FULL`.",
   },
   "delivery.exhausted": {

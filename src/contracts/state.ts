@@ -15,7 +15,9 @@ export interface StateStore extends AsyncDisposable {
   load(sync: string): Promise<SyncState | null>;
   failures(sync: string, page?: { readonly limit: number; readonly offset: number }): Promise<readonly DeadLetter[]>;
   /** Groups by (code, message), most first. */
-  failureGroups(sync: string): Promise<readonly { readonly code: ErrorCode; readonly message: string; readonly count: number }[]>;
+  failureGroups(
+    sync: string,
+  ): Promise<readonly { readonly code: ErrorCode; readonly message: string; readonly count: number }[]>;
   failure(sync: string, id: string): Promise<DeadLetter | null>;
   /** Leaves a request for whoever runs the sync, now or later. */
   request(sync: string, request: SyncRequest): Promise<void>;
@@ -77,7 +79,7 @@ export interface StateChange {
   /** Allows the checkpoint to move backwards or to null, and raises the generation: a resync. */
   readonly reset?: boolean | undefined;
   readonly deadLetters?: readonly DeadLetter[] | undefined;
-  /** Ids of dead letters that were delivered after all, or dropped. */
+  /** Ids of dead letters that were delivered after all, or dropped. Removed before {@link deadLetters} are added. */
   readonly resolved?: readonly string[] | undefined;
   readonly paused?: boolean | undefined;
   readonly stopped?: SyncState["stopped"] | undefined;

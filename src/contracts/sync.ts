@@ -25,7 +25,11 @@ export type FieldMapping = {
   /** Where the configuration says it, for errors: `tailrace.yml:14:7`. */
   readonly at: string;
 } & (
-  | { readonly kind: "column"; readonly column: string; /** Read the old row instead of the new one (`old.plan`). */ readonly old: boolean }
+  | {
+      readonly kind: "column";
+      readonly column: string;
+      /** Read the old row instead of the new one (`old.plan`). */ readonly old: boolean;
+    }
   | { readonly kind: "constant"; readonly value: Constant }
   | { readonly kind: "template"; readonly template: string }
 );

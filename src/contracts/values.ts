@@ -9,3 +9,11 @@ export type Value = string | null | typeof UNCHANGED;
 
 /** A row: one value a column, by the column's place in {@link Relation.columns}. */
 export type Values = readonly Value[];
+
+/** `top`, with `bottom` wherever `top` does not say. */
+export function overlay(top: Values, bottom: Values): Values;
+export function overlay(top: Values | null, bottom: Values | null): Values | null;
+export function overlay(top: Values | null, bottom: Values | null): Values | null {
+  if (top === null || bottom === null || !top.includes(UNCHANGED)) return top ?? bottom;
+  return top.map((value, place) => (value === UNCHANGED ? (bottom[place] ?? null) : value));
+}

@@ -67,7 +67,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   async function start(): Promise<void> {
     const args = ["-D", directory, "-p", String(port), "-k", root];
     for (const [name, value] of Object.entries(settings)) args.push("-c", `${name}=${value}`);
-    const server = spawn(join(binaries, "postgres"), args, { ...identity, cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+    const server = spawn(join(binaries, "postgres"), args, {
+      ...identity,
+      cwd: root,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     child = server;
     server.unref();
     const dying = () => server.kill("SIGQUIT");
@@ -146,7 +150,8 @@ async function serverUser(): Promise<Owner | null> {
   if (process.getuid?.() !== 0) return null;
   const users = (await readFile("/etc/passwd", "utf8")).split("\n").map((line) => line.split(":"));
   const user = users.find(([name]) => name === "postgres") ?? users.find(([name]) => name === "nobody");
-  if (!user) throw new Error("PostgreSQL cannot run as root, and there is no user `postgres` or `nobody` to run it as.");
+  if (!user)
+    throw new Error("PostgreSQL cannot run as root, and there is no user `postgres` or `nobody` to run it as.");
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
@@ -160,7 +165,9 @@ async function packagedBinaries(owner: Owner | null): Promise<string> {
   try {
     entry = fileURLToPath(pathToFileURL(fromPackage.resolve(name)));
   } catch {
-    throw new Error(`There are no packaged PostgreSQL binaries for ${platform}-${process.arch} (${name} is not installed).`);
+    throw new Error(
+      `There are no packaged PostgreSQL binaries for ${platform}-${process.arch} (${name} is not installed).`,
+    );
   }
   const home = dirname(dirname(entry));
   await makeLinks(home);

@@ -17,6 +17,7 @@ const SPECIAL: ReadonlyMap<string, Decimal> = new Map([
   ["infinity", special(1)],
   ["+infinity", special(1)],
   ["inf", special(1)],
+  ["+inf", special(1)],
   ["-infinity", special(-1)],
   ["-inf", special(-1)],
 ]);

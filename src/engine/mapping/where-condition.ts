@@ -77,20 +77,10 @@ class Builder {
 
   #logic(expression: Logic): Condition {
     switch (expression.kind) {
-      case "and": {
-        const [left, right] = [this.condition(expression.left), this.condition(expression.right)];
-        return (row) => {
-          const first = left(row);
-          return first === FALSE ? FALSE : and(first, right(row));
-        };
-      }
-      case "or": {
-        const [left, right] = [this.condition(expression.left), this.condition(expression.right)];
-        return (row) => {
-          const first = left(row);
-          return first === TRUE ? TRUE : or(first, right(row));
-        };
-      }
+      case "and":
+        return every(expression.operands.map((operand) => this.condition(operand)));
+      case "or":
+        return some(expression.operands.map((operand) => this.condition(operand)));
       case "not": {
         const operand = this.condition(expression.operand);
         return (row) => not(operand(row));
@@ -111,8 +101,7 @@ class Builder {
       case "between": {
         const operand = this.#operand(expression.operand);
         const low = compare(">=", operand, this.#operand(expression.low));
-        const high = compare("<=", operand, this.#operand(expression.high));
-        return (row) => and(low(row), high(row));
+        return every([low, compare("<=", operand, this.#operand(expression.high))]);
       }
       case "like":
         return like(expression, this.#operand(expression.operand));
@@ -252,11 +241,25 @@ function membership(operand: Operand, list: readonly Operand[]): Condition {
       return value === null ? NULL : value === UNCHANGED ? ANY : texts.has(value) ? TRUE : FALSE;
     };
   }
-  const equals = list.map((item) => compare("=", operand, item));
+  return some(list.map((item) => compare("=", operand, item)));
+}
+
+function every(conditions: readonly Condition[]): Condition {
+  return (row) => {
+    let truth: Truth = TRUE;
+    for (const condition of conditions) {
+      truth = and(truth, condition(row));
+      if (truth === FALSE) break;
+    }
+    return truth;
+  };
+}
+
+function some(conditions: readonly Condition[]): Condition {
   return (row) => {
     let truth: Truth = FALSE;
-    for (const equal of equals) {
-      truth = or(truth, equal(row));
+    for (const condition of conditions) {
+      truth = or(truth, condition(row));
       if (truth === TRUE) break;
     }
     return truth;

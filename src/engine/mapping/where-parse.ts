@@ -14,7 +14,7 @@ export type Operand = { readonly offset: number } & (
 );
 
 export type Logic = { readonly offset: number } & (
-  | { readonly kind: "and" | "or"; readonly left: Expression; readonly right: Expression }
+  | { readonly kind: "and" | "or"; readonly operands: readonly Expression[] }
   | { readonly kind: "not"; readonly operand: Expression }
   | {
       readonly kind: "compare";
@@ -51,6 +51,7 @@ const COMPARISONS: ReadonlyMap<string, ComparisonOperator> = new Map([
 ]);
 /** Enough for any condition a person writes, and far from the end of the stack. */
 const MAX_DEPTH = 200;
+const TOO_DEEP = "the condition is nested too deeply";
 
 /** Throws {@link WhereMistake}. */
 export function parseWhere(text: string): Expression {
@@ -75,15 +76,17 @@ class Parser {
   }
 
   #or(): Expression {
-    let left = this.#and();
-    while (this.#takeWord("or")) left = { kind: "or", left, right: this.#and(), offset: left.offset };
-    return left;
+    const operands = [this.#and()];
+    while (this.#takeWord("or")) operands.push(this.#and());
+    const first = operands[0]!;
+    return operands.length === 1 ? first : { kind: "or", operands, offset: first.offset };
   }
 
   #and(): Expression {
-    let left = this.#not();
-    while (this.#takeWord("and")) left = { kind: "and", left, right: this.#not(), offset: left.offset };
-    return left;
+    const operands = [this.#not()];
+    while (this.#takeWord("and")) operands.push(this.#not());
+    const first = operands[0]!;
+    return operands.length === 1 ? first : { kind: "and", operands, offset: first.offset };
   }
 
   #not(): Expression {
@@ -94,8 +97,9 @@ class Parser {
 
   #is(): Expression {
     let operand = this.#comparison();
-    while (this.#takeWord("is")) {
+    for (let links = 0; this.#takeWord("is"); links++) {
       const { offset } = operand;
+      if (links === MAX_DEPTH) throw new WhereMistake(TOO_DEEP, offset);
       const negated = this.#takeWord("not");
       operand = negate(negated, this.#isWhat(operand, offset));
     }
@@ -204,7 +208,7 @@ class Parser {
   }
 
   #deeper(parse: () => Expression): Expression {
-    if (++this.#depth > MAX_DEPTH) throw new WhereMistake("the condition is nested too deeply", this.#token.offset);
+    if (++this.#depth > MAX_DEPTH) throw new WhereMistake(TOO_DEEP, this.#token.offset);
     const expression = parse();
     this.#depth--;
     return expression;

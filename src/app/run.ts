@@ -1,0 +1,41 @@
+import type { Log } from "../contracts/log.ts";
+import type { Sync } from "../contracts/sync.ts";
+import type { Config } from "./config/load.ts";
+import { createSource, openState } from "./project.ts";
+import { Destinations } from "./running/destinations.ts";
+import { SourceRunner } from "./running/source-runner.ts";
+
+export interface RunResult {
+  /** Syncs that stopped and need a person. */
+  readonly problems: readonly { readonly sync: string; readonly message: string }[];
+}
+
+/**
+ * Runs every sync of a configuration until `signal` aborts, then drains: what is on its way ends, and where each sync came to is
+ * stored, so that nothing is sent twice after a clean stop. With `once`: catches up with what is committed now, and ends.
+ */
+export async function run(
+  config: Config,
+  options: { readonly once: boolean; readonly signal: AbortSignal; readonly log: Log },
+): Promise<RunResult> {
+  const { log } = options;
+  await using store = await openState(config, log);
+  await using destinations = new Destinations(config, log);
+  await using sources = new AsyncDisposableStack();
+  const runners = [...Map.groupBy(config.syncs, (sync) => sync.model.source)].map(
+    ([name, syncs]: [string, Sync[]]) =>
+      new SourceRunner({
+        name,
+        source: sources.use(createSource(config, name, log)),
+        syncs,
+        destinations,
+        store,
+        log,
+        once: options.once,
+      }),
+  );
+  // A source that fails for good must not take the others with it: all are waited for, then the first failure is told.
+  const results = await Promise.allSettled(runners.map((runner) => runner.run(options.signal)));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  return { problems: runners.flatMap((runner) => runner.problems) };
+}

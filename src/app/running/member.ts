@@ -1,0 +1,204 @@
+import type { Target } from "../../contracts/destination.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
+import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
+import type { Checkpoint, Lease, Phase, SyncState } from "../../contracts/state.ts";
+import type { Sync } from "../../contracts/sync.ts";
+import { Mappings } from "../../engine/capture/mappings.ts";
+import { parseProgress } from "../../engine/progress/stored-progress.ts";
+import { Pipeline } from "../../engine/pipeline.ts";
+import type { OpenDestination } from "./destinations.ts";
+
+/** One sync of a source, from process start to end: its lease, its state, and its pipeline while it runs. */
+export class Member implements AsyncDisposable {
+  readonly sync: Sync;
+  readonly lease: Lease;
+  readonly #log: Log;
+  state: SyncState;
+  pipeline: Pipeline | null = null;
+  /** Why there is no pipeline, where that passes by itself. */
+  waitsFor: TailraceError | null = null;
+
+  constructor(sync: Sync, lease: Lease, state: SyncState, log: Log) {
+    this.sync = sync;
+    this.lease = lease;
+    this.state = state;
+    this.#log = log;
+  }
+
+  async reload(): Promise<void> {
+    this.state = (await this.lease.load()) ?? EMPTY;
+  }
+
+  /** Whether it should be running. */
+  get wanted(): boolean {
+    return !this.state.paused && this.state.stopped === null && !this.lease.lost.aborted;
+  }
+
+  /** What the source must keep for it: nothing, for one that never ran. */
+  get stored(): SourceCheckpoint | null {
+    return this.pipeline === null
+      ? this.state.checkpoint
+      : { position: this.pipeline.storedPosition, incarnation: this.state.checkpoint!.incarnation };
+  }
+
+  /** Opens writer and pipeline, going on from `start` where there is no checkpoint yet. Throws; then it has no pipeline. */
+  async open(options: {
+    readonly source: Source;
+    readonly start: SourceCheckpoint;
+    readonly to: OpenDestination;
+    readonly budgetBytes: number;
+    readonly signal: AbortSignal;
+    readonly onStored: () => void;
+    readonly onStopped: (error: TailraceError) => void;
+  }): Promise<void> {
+    const { source, start, signal } = options;
+    const { destination, gate } = options.to;
+    const { sync } = this;
+    const mappings = new Mappings(sync);
+    const relation = await source.describe(sync.model, signal);
+    const mapping = mappings.for(relation);
+    refuseUnsupported(sync, destination.capabilities, mapping.oldColumns, relation.oldRows);
+    const target: Target = {
+      sync: sync.name,
+      object: sync.object,
+      mode: sync.mode,
+      onDelete: sync.onDelete,
+      match: mapping.match,
+      shape: mapping.shape,
+      options: sync.options,
+    };
+    const writer = await destination.open(target, signal);
+    try {
+      let checkpoint: Checkpoint | null = this.state.checkpoint;
+      const theirs = parseProgress(await writer.transactional?.load(signal), this.state.generation);
+      // The destination stored its progress with the rows; ours may be a little behind it.
+      if (theirs !== null && (checkpoint === null || theirs.position >= checkpoint.position)) checkpoint = theirs;
+      checkpoint = {
+        position: checkpoint?.position ?? start.position,
+        incarnation: start.incarnation,
+        backfill:
+          checkpoint === null
+            ? sync.backfill
+              ? { generation: this.state.generation, after: null, rows: 0 }
+              : null
+            : checkpoint.backfill,
+      };
+      await this.lease.commit({ checkpoint });
+      await this.reload();
+      const { limits } = destination;
+      this.pipeline = new Pipeline({
+        sync,
+        source,
+        relation,
+        mappings,
+        destination,
+        writer,
+        gate,
+        lease: this.lease,
+        checkpoint,
+        generation: this.state.generation,
+        limits: {
+          rows: Math.min(sync.batch.rows ?? limits.batchRows, limits.batchRows),
+          bytes: Math.min(sync.batch.bytes ?? limits.batchBytes, limits.batchBytes),
+          ageMs: sync.batch.ageMs ?? limits.batchAgeMs,
+          attempts: sync.attempts,
+        },
+        budgetBytes: options.budgetBytes,
+        log: this.#log,
+        onStored: options.onStored,
+        onStopped: options.onStopped,
+      });
+    } catch (error) {
+      await writer[Symbol.asyncDispose]();
+      throw error;
+    }
+    this.waitsFor = null;
+  }
+
+  /** Ends the pipeline: lets what is on its way end, stores where it came to. */
+  async close(graceMs: number): Promise<void> {
+    const pipeline = this.pipeline;
+    if (pipeline === null) return;
+    try {
+      await pipeline.drain(graceMs);
+    } catch (error) {
+      this.#log.error(
+        "the last checkpoint could not be stored; what was sent since the one before will be sent again",
+        {
+          error: TailraceError.from(error).message,
+        },
+      );
+    } finally {
+      await pipeline[Symbol.asyncDispose]();
+      this.pipeline = null;
+    }
+  }
+
+  /** The line of `status`. */
+  async report(sourceSilentMs: number | null, phase: Phase | null): Promise<void> {
+    if (this.lease.lost.aborted) return;
+    const { stopped, paused } = this.state;
+    const running = this.pipeline?.report(sourceSilentMs);
+    const why = stopped ?? this.waitsFor;
+    await this.lease.report({
+      phase: stopped
+        ? "stopped"
+        : paused
+          ? "paused"
+          : (phase ?? running?.phase ?? (this.waitsFor ? "waiting" : "starting")),
+      reason: why === null ? (running?.reason ?? null) : `${why.message} (${why.code})`,
+      position: running?.position ?? this.state.checkpoint?.position ?? null,
+      lagMs: running?.lagMs ?? 0,
+      queuedRows: running?.queuedRows ?? 0,
+      queuedBytes: running?.queuedBytes ?? 0,
+      perSecond: running?.perSecond ?? 0,
+      latency: running?.latency ?? null,
+      backfill: running?.backfill ?? null,
+      sourceSilentMs,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(0);
+    await this.lease[Symbol.asyncDispose]();
+  }
+}
+
+/** The state of a sync that never ran. */
+export const EMPTY: SyncState = {
+  checkpoint: null,
+  paused: false,
+  stopped: null,
+  generation: 0,
+  counts: { delivered: 0, rejected: 0 },
+};
+
+/** What the sync asks of its destination or source and cannot have, as an error; `check` says it beforehand. */
+export function refuseUnsupported(
+  sync: Sync,
+  capabilities: OpenDestination["destination"]["capabilities"],
+  oldColumns: readonly { column: string; because: string }[],
+  oldRows: "key" | "full",
+): void {
+  if (!capabilities.modes.includes(sync.mode)) {
+    throw new TailraceError(
+      "config.invalid",
+      `${sync.at}: sync \`${sync.name}\`: destination \`${sync.destination}\` cannot do mode \`${sync.mode}\`; it can do ${capabilities.modes.join(", ")}.`,
+    );
+  }
+  if (sync.mode === "mirror" && !capabilities.deletes.includes(sync.onDelete.kind)) {
+    throw new TailraceError(
+      "config.invalid",
+      `${sync.at}: sync \`${sync.name}\`: destination \`${sync.destination}\` cannot do \`on_delete: ${sync.onDelete.kind}\`; it can do ${capabilities.deletes.join(", ")}.`,
+    );
+  }
+  // Whether a row entered or left cannot be told without its old values; a row told twice or never is worse than a sync that says so.
+  const needed = sync.where !== null && (sync.mode === "event" || sync.mode === "insert") ? oldColumns : [];
+  if (oldRows === "key" && needed.length > 0) {
+    throw new TailraceError(
+      "source.config",
+      `${sync.at}: sync \`${sync.name}\`: mode \`${sync.mode}\` with \`where\` needs the old values of ${needed.map(({ column }) => column).join(", ")}, which the source does not send for ${sync.model.name}; \`tailrace check\` prints the statement that makes it.`,
+    );
+  }
+}

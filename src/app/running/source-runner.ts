@@ -1,0 +1,407 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Position } from "../../contracts/change.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
+import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
+import type { StateStore, SyncRequest } from "../../contracts/state.ts";
+import type { Sync } from "../../contracts/sync.ts";
+import { backoffMs } from "../../engine/delivery/backoff.ts";
+import type { Pipeline } from "../../engine/pipeline.ts";
+import type { Destinations } from "./destinations.ts";
+import { EMPTY, Member } from "./member.ts";
+
+export interface SourceRunnerOptions {
+  readonly name: string;
+  readonly source: Source;
+  readonly syncs: readonly Sync[];
+  readonly destinations: Destinations;
+  readonly store: StateStore;
+  readonly log: Log;
+  /** Catch up with what is committed now, then end. */
+  readonly once: boolean;
+}
+
+/**
+ * Runs every sync of one source on one reader. What changes the set of running syncs (pause, resume, resync, a
+ * destination that comes back) is dealt with between two *rounds*: the pipelines are drained, and made again from their
+ * checkpoints. Within a round, a lost source connection is opened anew under the running pipelines.
+ */
+export class SourceRunner {
+  readonly #options: SourceRunnerOptions;
+  readonly #log: Log;
+  readonly #members: Member[] = [];
+  #lastBatchAtMs: number | null = null;
+  #openFailures = 0;
+
+  constructor(options: SourceRunnerOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ source: options.name });
+  }
+
+  /** Resolves when `signal` aborts and all is drained, or, with `once`, when it has caught up. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#acquire(signal);
+      while (!signal.aborted) if ((await this.#round(signal)) === "end") return;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      for (const member of this.#members) await member[Symbol.asyncDispose]();
+    }
+  }
+
+  /** Errors that keep syncs from running, after `once`. */
+  get problems(): readonly { readonly sync: string; readonly message: string }[] {
+    return this.#members.flatMap(({ sync, state }) =>
+      state.stopped === null ? [] : [{ sync: sync.name, message: state.stopped.message }],
+    );
+  }
+
+  /** By name, so that two processes that want the same syncs cannot wait for each other. */
+  async #acquire(signal: AbortSignal): Promise<void> {
+    const { store, syncs } = this.#options;
+    for (const sync of [...syncs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const lease = await store.acquire(sync.name, signal);
+      const state = (await lease.load()) ?? EMPTY;
+      this.#members.push(new Member(sync, lease, state, this.#log.child({ sync: sync.name })));
+    }
+  }
+
+  async #round(signal: AbortSignal): Promise<"again" | "end"> {
+    // Another process has taken a sync over: it has all of this source's syncs soon, so let go of them.
+    if (this.#members.some(({ lease }) => lease.lost.aborted)) {
+      for (const member of this.#members.splice(0)) await member[Symbol.asyncDispose]();
+      this.#log.warn("another process has taken over; standing by");
+      await this.#acquire(signal);
+    }
+    for (const member of this.#members) await member.reload();
+    const round = new Round();
+    const stop = (): void => round.end("end");
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      const control = this.#control(round);
+      await this.#work(round).catch((error: unknown) => this.#roundFailed(round, error));
+      await control;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      round.end("again");
+      await Promise.all(this.#members.map((member) => member.close(GRACE_MS)));
+      this.#report(null);
+    }
+    return signal.aborted ? "end" : round.result!;
+  }
+
+  /** Opens the source and the pipelines, and reads until the round ends. */
+  async #work(round: Round): Promise<void> {
+    const { source, once } = this.#options;
+    const wanted = this.#members.filter((member) => member.wanted);
+    if (wanted.length === 0) {
+      if (once) round.end("end");
+      return round.ended;
+    }
+    const start = await this.#openSource(round);
+    if (start === null) return;
+    const budgetBytes = Math.max(MIN_BUDGET_BYTES, BUDGET_BYTES / wanted.length);
+    await Promise.all(wanted.map((member) => this.#openMember(member, start, budgetBytes, round)));
+    const running = wanted.filter(({ pipeline }) => pipeline !== null);
+    if (running.length === 0) {
+      if (once && wanted.every((member) => member.waitsFor === null)) round.end("end");
+      return round.ended;
+    }
+    // Where a snapshot that is taken now ends in the log: catching up means to come there.
+    const until = once ? (await source.lookup(running[0]!.sync.model, [], round.signal)).high : null;
+    for (const { pipeline } of running) pipeline!.start();
+    const backfills = running.map((member) => this.#runBackfill(member, round));
+    await this.#read(running, start.position, until, round);
+    await Promise.all(backfills);
+  }
+
+  async #openSource(round: Round): Promise<SourceCheckpoint | null> {
+    const { source } = this.#options;
+    const models = [...new Set(this.#members.map(({ sync }) => sync.model))];
+    const stored = this.#members.flatMap((member) => member.stored ?? []);
+    try {
+      const start = await source.open(models, stored, round.signal);
+      this.#openFailures = 0;
+      return start;
+    } catch (error) {
+      if (round.signal.aborted) return null;
+      const failure = TailraceError.from(error, "source.unreachable");
+      if (failure.consequence === "gap" || failure.consequence === "internal") {
+        // Only those that had a place in the log have lost it.
+        const affected = this.#members.filter((member) => member.stored !== null && member.wanted);
+        for (const member of affected) await this.#stop(member, failure);
+        round.end(affected.length > 0 ? "again" : "end");
+        if (affected.length === 0) throw failure;
+        return null;
+      }
+      throw failure;
+    }
+  }
+
+  async #openMember(member: Member, start: SourceCheckpoint, budgetBytes: number, round: Round): Promise<void> {
+    const { source, destinations } = this.#options;
+    try {
+      await member.open({
+        source,
+        start,
+        to: destinations.get(member.sync.destination),
+        budgetBytes,
+        signal: round.signal,
+        onStored: () => this.#ack(),
+        onStopped: (error) => void this.#stop(member, error),
+      });
+    } catch (error) {
+      if (round.signal.aborted) return;
+      const failure = TailraceError.from(error, "destination.unreachable");
+      if (needsPerson(failure)) await this.#stop(member, failure);
+      else {
+        this.#log.warn("a sync could not start; it will be tried again", {
+          sync: member.sync.name,
+          code: failure.code,
+          error: failure.message,
+        });
+        member.waitsFor = failure;
+        round.after(RETRY_MEMBER_MS, "again");
+      }
+    }
+  }
+
+  /** A sync that cannot go on without a person. The others do. */
+  async #stop(member: Member, error: TailraceError): Promise<void> {
+    this.#log.error("the sync stopped", {
+      sync: member.sync.name,
+      code: error.code,
+      error: error.message,
+      hint: error.hint,
+    });
+    try {
+      await member.lease.commit({ stopped: { code: error.code, message: error.message } });
+      await member.reload();
+    } catch (failure) {
+      this.#log.error("the stop could not be stored", {
+        sync: member.sync.name,
+        error: TailraceError.from(failure).message,
+      });
+    }
+  }
+
+  /** The source may forget what every sync has stored, those that do not run included. */
+  #ack(): void {
+    let lowest: Position | null = null;
+    for (const { stored } of this.#members) {
+      if (stored !== null && (lowest === null || stored.position < lowest)) lowest = stored.position;
+    }
+    if (lowest !== null) this.#options.source.ack(lowest);
+  }
+
+  async #read(members: readonly Member[], from: Position, target: Position | null, round: Round): Promise<void> {
+    const pipelines = members.map(({ pipeline }) => pipeline!);
+    let position = from;
+    let until = target;
+    for (let failures = 0; !round.signal.aborted;) {
+      try {
+        for await (const batch of this.#options.source.read(position, round.signal)) {
+          failures = 0;
+          position = batch.end;
+          this.#lastBatchAtMs = Date.now();
+          for (const pipeline of pipelines) pipeline.accept(batch);
+          for (const pipeline of pipelines) if (pipeline.full) await Promise.race([pipeline.whenRoom(), round.ended]);
+          if (round.signal.aborted) return;
+          if (until !== null && position >= until) {
+            until = null;
+            this.#endWhenSettled(pipelines, round);
+          }
+        }
+      } catch (error) {
+        if (round.signal.aborted) return;
+        const failure = TailraceError.from(error, "source.unreachable");
+        if (failure.consequence !== "transient") throw failure;
+        failures += 1;
+        const waitMs = backoffMs(failures, 200, 15_000);
+        this.#log.warn("reading broke off; it goes on where it was", {
+          code: failure.code,
+          error: failure.message,
+          waitMs: Math.round(waitMs),
+        });
+        await delay(waitMs, undefined, { signal: round.signal }).catch(() => {});
+        if (round.signal.aborted) return;
+        // The log must still be whole before anything more is read from it.
+        await this.#openSource(round).catch((reopen: unknown) => {
+          if (TailraceError.from(reopen).consequence !== "transient") throw reopen;
+        });
+      }
+    }
+  }
+
+  /** With `once`: the log is read as far as is wanted; it is over when that is delivered. */
+  #endWhenSettled(pipelines: readonly Pipeline[], round: Round): void {
+    if (pipelines.every(({ stoppedBy, settled }) => stoppedBy !== null || settled)) round.end("end");
+    else round.after(SETTLE_POLL_MS, () => this.#endWhenSettled(pipelines, round));
+  }
+
+  async #runBackfill(member: Member, round: Round): Promise<void> {
+    for (let failures = 0; ;) {
+      const pipeline = member.pipeline;
+      if (round.signal.aborted || pipeline === null || pipeline.stoppedBy !== null) return;
+      try {
+        await pipeline.runBackfill(round.signal);
+        return;
+      } catch (error) {
+        if (round.signal.aborted) return;
+        const failure = TailraceError.from(error);
+        if (needsPerson(failure)) return pipeline.stopped(failure);
+        failures += 1;
+        this.#log.warn("the backfill broke off; it goes on where it was", {
+          sync: member.sync.name,
+          code: failure.code,
+          error: failure.message,
+        });
+        await delay(backoffMs(failures, 500, 15_000), undefined, { signal: round.signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #roundFailed(round: Round, error: unknown): Promise<void> {
+    if (round.signal.aborted) return;
+    const failure = TailraceError.from(error);
+    if (failure.consequence === "gap" || failure.consequence === "internal") {
+      for (const member of this.#members) if (member.wanted) await this.#stop(member, failure);
+      round.end("again");
+      return;
+    }
+    if (this.#options.once && needsPerson(failure)) throw failure;
+    this.#openFailures += 1;
+    const waitMs = backoffMs(this.#openFailures, 500, failure.consequence === "transient" ? 15_000 : 60_000);
+    this.#log.warn("the source cannot be read; trying again", {
+      code: failure.code,
+      error: failure.message,
+      hint: failure.hint,
+      waitMs: Math.round(waitMs),
+    });
+    for (const member of this.#members) member.waitsFor = failure;
+    round.after(waitMs, "again");
+    await round.ended;
+    for (const member of this.#members) member.waitsFor = null;
+  }
+
+  /** Reports the status and takes requests, until the round ends. */
+  async #control(round: Round): Promise<void> {
+    let reportedAtMs = 0;
+    while (!round.signal.aborted) {
+      try {
+        for (const member of this.#members) {
+          if (member.lease.lost.aborted) round.end("again");
+          else
+            for (const { id, request } of await member.lease.requests()) await this.#obey(member, id, request, round);
+        }
+      } catch (error) {
+        this.#log.warn("requests could not be read", { error: TailraceError.from(error).message });
+      }
+      if (Date.now() - reportedAtMs >= REPORT_MS) {
+        reportedAtMs = Date.now();
+        this.#report(round);
+      }
+      await delay(CONTROL_MS, undefined, { signal: round.signal }).catch(() => {});
+    }
+  }
+
+  #report(round: Round | null): void {
+    const silentMs = this.#lastBatchAtMs === null ? null : Date.now() - this.#lastBatchAtMs;
+    for (const member of this.#members) {
+      member.report(silentMs, round === null && member.wanted ? "starting" : null).catch(() => {
+        // A status line is worth nothing to the sync; the next one will tell.
+      });
+    }
+  }
+
+  async #obey(member: Member, id: number, request: SyncRequest, round: Round): Promise<void> {
+    this.#log.info("request", { sync: member.sync.name, kind: request.kind });
+    const { lease } = member;
+    const taken = { takenRequests: [id] };
+    switch (request.kind) {
+      case "pause":
+        await lease.commit({ ...taken, paused: true });
+        return round.end("again");
+      case "resume":
+        await lease.commit({ ...taken, paused: false, stopped: null });
+        return round.end("again");
+      case "resync":
+        // What is on its way belongs to the old place in the log: it must be over before the place is given up.
+        await member.close(GRACE_MS);
+        await lease.commit({ ...taken, reset: true, checkpoint: null, stopped: null });
+        return round.end("again");
+      case "retry": {
+        if (member.pipeline === null) return;
+        await member.pipeline.retry(await this.#failures(member.sync.name, request.ids));
+        return lease.commit(taken);
+      }
+      case "drop": {
+        const ids =
+          request.ids === "all"
+            ? (await this.#failures(member.sync.name, "all")).map((letter) => letter.id)
+            : request.ids;
+        return lease.commit({ ...taken, resolved: ids });
+      }
+    }
+  }
+
+  async #failures(sync: string, ids: readonly string[] | "all") {
+    const { store } = this.#options;
+    if (ids === "all") return store.failures(sync, { limit: MOST_RETRIED, offset: 0 });
+    const letters = await Promise.all(ids.map((id) => store.failure(sync, id)));
+    return letters.filter((letter) => letter !== null);
+  }
+}
+
+/** From one opening of the pipelines to their end. */
+class Round {
+  readonly #abort = new AbortController();
+  readonly ended: Promise<void>;
+  result: "again" | "end" | null = null;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor() {
+    this.ended = new Promise((resolve) =>
+      this.#abort.signal.addEventListener("abort", () => resolve(), { once: true }),
+    );
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The first call decides. */
+  end(result: "again" | "end"): void {
+    this.result ??= result;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#abort.abort();
+  }
+
+  /** Ends, or does something, after a while, if the round lasts that long. */
+  after(ms: number, what: "again" | "end" | (() => void)): void {
+    if (this.#abort.signal.aborted) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (typeof what === "string") this.end(what);
+      else what();
+    }, ms);
+    this.#timers.add(timer);
+  }
+}
+
+function needsPerson({ consequence }: TailraceError): boolean {
+  return (
+    consequence === "config" || consequence === "internal" || consequence === "gap" || consequence === "row-permanent"
+  );
+}
+
+/** What may wait in memory for all syncs of a source, in bytes. */
+const BUDGET_BYTES = 32 * 1024 * 1024;
+const MIN_BUDGET_BYTES = 2 * 1024 * 1024;
+const GRACE_MS = 25_000;
+const REPORT_MS = 1_000;
+const CONTROL_MS = 250;
+const RETRY_MEMBER_MS = 5_000;
+const SETTLE_POLL_MS = 50;
+const MOST_RETRIED = 10_000;

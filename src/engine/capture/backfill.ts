@@ -1,0 +1,213 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Position } from "../../contracts/change.ts";
+import type { Log } from "../../contracts/log.ts";
+import type { Cursor, KeyValues, SnapshotChunk, Source } from "../../contracts/source.ts";
+import type { BackfillProgress } from "../../contracts/state.ts";
+import type { Sync } from "../../contracts/sync.ts";
+import type { Values } from "../../contracts/values.ts";
+import { keyOf, keyValues, readId } from "../delivery/delivery.ts";
+import type { KeyedQueue } from "../delivery/keyed-queue.ts";
+import type { Mapping } from "../mapping/compile.ts";
+import { AckTracker, type Item } from "../progress/ack-tracker.ts";
+import type { Mappings } from "./mappings.ts";
+import { readEntry } from "./rows.ts";
+import type { Seam } from "./seam.ts";
+
+/** How far a backfill has come, as its tracker counts. */
+interface Reached {
+  readonly after: Cursor | null;
+  readonly rows: number;
+  readonly complete: boolean;
+}
+
+/**
+ * Sends the rows that a model holds now, in key order, in chunks, beside the live changes. Resumable: what is stored is
+ * the key below which every row is delivered or dead-lettered.
+ */
+export class Backfill {
+  readonly #sync: Sync;
+  readonly #source: Source;
+  readonly #queue: KeyedQueue;
+  readonly #seam: Seam;
+  readonly #log: Log;
+  readonly #generation: number;
+  readonly #tracker: AckTracker<Reached>;
+  readonly #mappings: Mappings;
+  readonly #streamAt: () => Position;
+  readonly #wake: () => void;
+  #after: Cursor | null;
+  #rows: number;
+  #complete = false;
+  /** A row is told once, whether the stream or the backfill comes first. */
+  readonly #toldOnce: boolean;
+
+  constructor(options: {
+    readonly sync: Sync;
+    readonly source: Source;
+    readonly queue: KeyedQueue;
+    readonly seam: Seam;
+    readonly progress: BackfillProgress;
+    readonly mappings: Mappings;
+    /** Up to where the stream has delivered. */
+    readonly streamAt: () => Position;
+    /** Rows were queued. */
+    readonly wake: () => void;
+    readonly log: Log;
+  }) {
+    const { progress } = options;
+    this.#sync = options.sync;
+    this.#source = options.source;
+    this.#queue = options.queue;
+    this.#seam = options.seam;
+    this.#log = options.log;
+    this.#mappings = options.mappings;
+    this.#streamAt = options.streamAt;
+    this.#wake = options.wake;
+    this.#toldOnce = options.sync.mode === "insert" || options.sync.mode === "event";
+    this.#generation = progress.generation;
+    this.#after = progress.after;
+    this.#rows = progress.rows;
+    this.#tracker = new AckTracker<Reached>({ after: progress.after, rows: progress.rows, complete: false });
+  }
+
+  /** Rows read so far. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** What to store; null: the backfill is over, every row durably dealt with. */
+  get progress(): BackfillProgress | null {
+    return this.#progressOf(this.#tracker.reached);
+  }
+
+  /** The same, with these items finished. */
+  progressWith(items: Iterable<Item>): BackfillProgress | null {
+    return this.#progressOf(this.#tracker.reachedWith(items));
+  }
+
+  #progressOf(reached: Reached): BackfillProgress | null {
+    return reached.complete ? null : { generation: this.#generation, after: reached.after, rows: reached.rows };
+  }
+
+  /** Whether the last row has been read and queued. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** Reads and queues to the end. Throws what the source throws; may then be called again. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#seam.begin();
+    try {
+      await this.#source.settle(signal);
+      while (!this.#complete && !signal.aborted) {
+        await this.#room(signal);
+        const chunk = await this.#source.snapshot(this.#sync.model, this.#after, CHUNK, signal);
+        const stale = this.#queueChunk(chunk);
+        if (stale.length > 0) await this.#readAgain(stale, signal);
+      }
+    } finally {
+      this.#seam.end();
+    }
+  }
+
+  /** The rows of a backfill wait here, not in memory, while the destination is busy with live changes. */
+  async #room(signal: AbortSignal): Promise<void> {
+    while (this.#queue.bytes > QUEUED_BYTES) {
+      await delay(POLL_MS, undefined, { signal });
+      if (this.#seam.noted > NOTED_TRANSACTIONS)
+        this.#seam.admit(await this.#source.lookup(this.#sync.model, [], signal), []);
+    }
+  }
+
+  /** Queues a chunk's rows at this moment of the stream; returns those to be read again. No `await` in here: see {@link Seam.admit}. */
+  #queueChunk(chunk: SnapshotChunk): StaleRow[] {
+    const mapping = this.#mappings.for(chunk.relation);
+    const { relation } = mapping;
+    const keys = chunk.rows.map((row) => keyOf(relation, row));
+    const { fresh, stale } = this.#seam.admit(chunk, keys);
+    const before = this.#rows;
+    this.#rows += chunk.rows.length;
+    this.#after = chunk.next ?? this.#after;
+    this.#complete = chunk.next === null;
+    const at = (index: number): Reached => ({
+      after: keyValues(relation, chunk.rows[index]!),
+      rows: before + index + 1,
+      complete: false,
+    });
+    const end: Reached = { after: this.#after, rows: this.#rows, complete: this.#complete };
+    const group = this.#tracker.add(chunk.rows.length, at, end);
+    const again = new Set(stale);
+    const staleRows: StaleRow[] = [];
+    chunk.rows.forEach((row, index) => {
+      const key = keys[index]!;
+      const done = (): void => group.done(index);
+      if (again.has(key)) staleRows.push({ key, values: keyValues(relation, row), done, item: { group, index } });
+      else if (!fresh.has(key) || !this.#queueRow(mapping, key, row, { group, index })) done();
+    });
+    this.#wake();
+    return staleRows;
+  }
+
+  #queueRow(mapping: Mapping, key: string, row: Values, item: Item): boolean {
+    if (this.#toldOnce && this.#seam.created.has(key)) return false;
+    if (mapping.filter !== null && mapping.filter(row) !== true) return false;
+    const op = READ_OPS[this.#sync.mode];
+    const id = readId(this.#sync.name, this.#generation, key);
+    this.#queue.add(readEntry(mapping, op, { key, values: row, id, at: this.#streamAt() }, item.group, item.index));
+    return true;
+  }
+
+  /** Rows that a partial change overtook: read until a snapshot sees that change. */
+  async #readAgain(stale: readonly StaleRow[], signal: AbortSignal): Promise<void> {
+    let left = stale;
+    while (left.length > 0) {
+      const chunk = await this.#source.lookup(
+        this.#sync.model,
+        left.map(({ values }) => values),
+        signal,
+      );
+      const mapping = this.#mappings.for(chunk.relation);
+      const { relation } = mapping;
+      const rows = new Map(chunk.rows.map((row) => [keyOf(relation, row), row]));
+      const found = left.filter(({ key }) => rows.has(key));
+      const admitted = this.#seam.admit(
+        chunk,
+        found.map(({ key }) => key),
+      );
+      const again = new Set(admitted.stale);
+      for (const row of left) {
+        if (again.has(row.key)) continue;
+        const values = rows.get(row.key);
+        if (values === undefined || !admitted.fresh.has(row.key) || !this.#queueRow(mapping, row.key, values, row.item))
+          row.done();
+      }
+      this.#wake();
+      left = left.filter(({ key }) => again.has(key));
+      if (left.length > 0) {
+        this.#log.debug("rows changed while they were read; reading them again", { rows: left.length });
+        await delay(POLL_MS, undefined, { signal });
+      }
+    }
+  }
+}
+
+interface StaleRow {
+  readonly key: string;
+  readonly values: KeyValues;
+  readonly item: Item;
+  done(): void;
+}
+
+/** What a row that is there means to the destination. */
+export const READ_OPS = {
+  upsert: "upsert",
+  mirror: "upsert",
+  insert: "create",
+  update: "update",
+  event: "event",
+} as const;
+
+const CHUNK = { rows: 10_000, bytes: 4 * 1024 * 1024 };
+const QUEUED_BYTES = 8 * 1024 * 1024;
+const NOTED_TRANSACTIONS = 20_000;
+const POLL_MS = 10;

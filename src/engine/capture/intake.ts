@@ -1,0 +1,239 @@
+import type { Change, ChangeBatch, Position } from "../../contracts/change.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Relation } from "../../contracts/relation.ts";
+import type { Sync } from "../../contracts/sync.ts";
+import { overlay, UNCHANGED, type Values } from "../../contracts/values.ts";
+import { keyOf } from "../delivery/delivery.ts";
+import type { Entry } from "../delivery/entry.ts";
+import type { KeyedQueue } from "../delivery/keyed-queue.ts";
+import type { Mapping } from "../mapping/compile.ts";
+import type { AckTracker, Group } from "../progress/ack-tracker.ts";
+import type { Mappings } from "./mappings.ts";
+import { newEntry } from "./rows.ts";
+import type { Seam } from "./seam.ts";
+
+/**
+ * Takes the source's batches for one sync: picks its table's changes, decides by mode and `where` what each means
+ * for the destination, and queues that.
+ */
+export class Intake {
+  readonly #sync: Sync;
+  readonly #queue: KeyedQueue;
+  readonly #tracker: AckTracker<Position>;
+  readonly #seam: Seam;
+  /** The destination keeps fields that a delivery leaves out. */
+  readonly #partialUpdates: boolean;
+  readonly #relationId: string;
+  /** Changes at or before this were dealt with before this process began. */
+  readonly #after: Position;
+  #catchingUp = true;
+  readonly #mappings: Mappings;
+  #mapping: Mapping;
+
+  constructor(options: {
+    readonly sync: Sync;
+    readonly mappings: Mappings;
+    /** The relation as it is now, to know its changes by. */
+    readonly relation: Relation;
+    readonly queue: KeyedQueue;
+    readonly tracker: AckTracker<Position>;
+    readonly seam: Seam;
+    readonly partialUpdates: boolean;
+    readonly after: Position;
+  }) {
+    this.#sync = options.sync;
+    this.#mappings = options.mappings;
+    this.#mapping = options.mappings.for(options.relation);
+    this.#queue = options.queue;
+    this.#tracker = options.tracker;
+    this.#seam = options.seam;
+    this.#partialUpdates = options.partialUpdates;
+    this.#relationId = options.relation.id;
+    this.#after = options.after;
+  }
+
+  /** Throws when a change cannot be understood; then nothing of the batch counts as done, and the sync must stop. */
+  accept(batch: ChangeBatch): void {
+    if (this.#catchingUp) {
+      if (batch.end <= this.#after) return;
+      this.#catchingUp = batch.changes.length > 0 && batch.changes[0]!.position <= this.#after;
+    }
+    const mine = this.#select(batch.changes);
+    const group = this.#tracker.add(mine.length, (index) => mine[index]!.position, batch.end);
+    for (let index = 0; index < mine.length; index += 1) this.#take(mine[index]!, group, index);
+    this.#seam.passed(batch.end);
+  }
+
+  #select(changes: readonly Change[]): readonly Change[] {
+    const id = this.#relationId;
+    const after = batchStartsBefore(changes, this.#after) ? this.#after : null;
+    if (after === null && changes.every((change) => change.relation.id === id)) return changes;
+    return changes.filter((change) => change.relation.id === id && (after === null || change.position > after));
+  }
+
+  #take(change: Change, group: Group<Position>, index: number): void {
+    this.#mapping = this.#mappings.for(change.relation);
+    const mapping = this.#mapping;
+    if (change.op === "truncate") {
+      this.#truncated(change);
+      group.done(index);
+      return;
+    }
+    const filter = mapping.filter;
+    const { op, before, after } = change;
+    // null: cannot be told, because a column that `where` reads was not sent.
+    const was = op === "insert" ? false : filter === null ? true : before === null ? null : filter(before);
+    const is = op === "delete" ? false : filter === null ? true : filter(after!);
+    const queued = this.#queueFor(change, was, is, group, index);
+    if (!queued) group.done(index);
+  }
+
+  /** Queues what the change means in this mode; false when it means nothing. */
+  #queueFor(change: Change, was: boolean | null, is: boolean | null, group: Group<Position>, index: number): boolean {
+    const { op, before, after } = change;
+    switch (this.#sync.mode) {
+      case "event": {
+        if (is === false && was === false) return false;
+        const event = is === false ? "delete" : was === false ? "insert" : "update";
+        if (!this.#sync.on.includes(event)) return false;
+        const entry = newEntry(this.#mapping, "event", change, before, after, group, index);
+        entry.event = event;
+        if (event === "delete") {
+          entry.before = overlay(before, after);
+          entry.after = null;
+        }
+        return this.#addRow(entry, is === null);
+      }
+      case "insert":
+        if (is === false || was !== false) return false;
+        return this.#addRow(newEntry(this.#mapping, "create", change, before, after, group, index), is === null);
+      case "update":
+        if (op !== "update" || is === false || was === false) return false;
+        return this.#addRow(newEntry(this.#mapping, "update", change, before, after, group, index), is === null);
+      case "upsert":
+        if (is === false) return false;
+        return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), is === null);
+      case "mirror":
+        if (is !== false) {
+          return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), is === null);
+        }
+        return was !== false && this.#addRemoval(change, overlay(before, after)!, group, index);
+    }
+  }
+
+  /** Queues a row that is there now. When its key or its match value is new, what it was called before is dealt with first. */
+  #addRow(entry: Entry, refilter: boolean): boolean {
+    const { change, before, after, mapping } = entry;
+    const row = after ?? before!;
+    entry.key = keyOf(mapping.relation, row);
+    const renamed = before !== null && after !== null ? this.#oldKey(mapping.relation, before, entry.key) : null;
+    if (after !== null && change!.op !== "insert" && mapping.incomplete(after)) {
+      entry.refilter = refilter;
+      entry.fill = refilter || this.#fetches(renamed !== null);
+    }
+    const seam = this.#seam;
+    if (seam.active) {
+      if (entry.op === "create" || entry.event === "insert") seam.created.add(entry.key);
+      seam.observe(
+        change!.transaction.id,
+        entry.key,
+        entry.after !== null && change!.op !== "insert" && mapping.incomplete(row),
+      );
+      if (renamed !== null) seam.observe(change!.transaction.id, renamed, false);
+    }
+    const suppressed = seam.active && this.#sync.mode !== "event" && seam.suppresses(change!.transaction.id, entry.key);
+    const rematched =
+      this.#sync.mode === "mirror" && before !== null && after !== null && newMatch(mapping, before, after);
+    if (renamed !== null || rematched) {
+      const first = this.#removalOrBarrier(entry, renamed ?? entry.key, rematched);
+      if (suppressed) {
+        this.#queue.add(first);
+        return true;
+      }
+      entry.group.alsoWaits(entry.index);
+      if (first.key !== entry.key) {
+        first.followedBy = entry;
+        entry.waits = 1;
+      }
+      this.#queue.add(first);
+    } else if (suppressed) return false;
+    this.#queue.add(entry);
+    return true;
+  }
+
+  /** What must be finished under the row's old name before it is sent under the new one. */
+  #removalOrBarrier(entry: Entry, key: string, rematched: boolean): Entry {
+    const { change, mapping, before, after, group, index } = entry;
+    const op = this.#removalOp();
+    const removes = rematched && op !== null;
+    const first = newEntry(
+      mapping,
+      removes ? op : "barrier",
+      change!,
+      overlay(before, after),
+      null,
+      group,
+      index,
+      "-old",
+    );
+    first.key = key;
+    return first;
+  }
+
+  #addRemoval(change: Change, row: Values, group: Group<Position>, index: number): boolean {
+    const op = this.#removalOp();
+    const key = keyOf(this.#mapping.relation, row);
+    if (this.#seam.active) {
+      this.#seam.observe(change.transaction.id, key, false);
+      if (this.#seam.suppresses(change.transaction.id, key)) return false;
+    }
+    if (op === null) return false;
+    const entry = newEntry(this.#mapping, op, change, row, null, group, index);
+    entry.key = key;
+    this.#queue.add(entry);
+    return true;
+  }
+
+  #removalOp(): "delete" | "archive" | "clear" | null {
+    const { kind } = this.#sync.onDelete;
+    return kind === "ignore" ? null : kind;
+  }
+
+  #fetches(renamed: boolean): boolean {
+    switch (this.#sync.unchanged) {
+      case "fetch":
+        return true;
+      case "omit":
+        return false;
+      case "auto":
+        // Under a new key there is nothing at the destination that a partial record could complete.
+        return renamed || !this.#partialUpdates || this.#sync.mode === "event";
+    }
+  }
+
+  /** The key that the row had; null when it is the same one. */
+  #oldKey(relation: Relation, before: Values, newKey: string): string | null {
+    if (relation.key.some((place) => typeof before[place] !== "string")) return null;
+    const key = keyOf(relation, before);
+    return key === newKey ? null : key;
+  }
+
+  #truncated(change: Change): void {
+    if (this.#sync.onTruncate === "ignore") return;
+    throw new TailraceError(
+      "source.gap.truncate",
+      `${change.relation.namespace}.${change.relation.name} was truncated; what the destination of \`${this.#sync.name}\` holds of it must be decided on.`,
+    );
+  }
+}
+
+/** Whether the record was found by another value before; false where that cannot be told. */
+function newMatch(mapping: Mapping, before: Values, after: Values): boolean {
+  const old = mapping.matchValues(before);
+  const now = mapping.matchValues(after);
+  return old.some((value, place) => typeof value === "string" && now[place] !== UNCHANGED && value !== now[place]);
+}
+
+function batchStartsBefore(changes: readonly Change[], after: Position): boolean {
+  return changes.length > 0 && changes[0]!.position <= after;
+}

@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import type { Delivery, MappedRecord } from "../../contracts/destination.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Relation } from "../../contracts/relation.ts";
+import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
+import type { Entry } from "./entry.ts";
+
+/** Separates the texts of a key of several columns. No database text holds it (PostgreSQL and MySQL refuse or escape it in keys). */
+const SEPARATOR = "\u0000";
+
+/** The key of a row as one text, for maps. Throws when a key column is null or was not sent. */
+export function keyOf(relation: Relation, row: Values): string {
+  const places = relation.key;
+  if (places.length === 1) return keyText(relation, row, places[0]!);
+  let key = "";
+  for (const place of places) {
+    if (key !== "") key += SEPARATOR;
+    // The length keeps ("a\0b", "c") apart from ("a", "b\0c") should a source allow NUL after all.
+    const text = keyText(relation, row, place);
+    key += `${text.length}:${text}`;
+  }
+  return key;
+}
+
+export function keyValues(relation: Relation, row: Values): string[] {
+  return relation.key.map((place) => keyText(relation, row, place));
+}
+
+function keyText(relation: Relation, row: Values, place: number): string {
+  const value = row[place];
+  if (typeof value === "string") return value;
+  const column = relation.columns[place]?.name ?? "?";
+  throw new TailraceError(
+    "source.model",
+    `A row of ${relation.namespace}.${relation.name} has no value for its key column ${column}; it cannot be told apart from others.`,
+  );
+}
+
+/** The id of a row that was read, not changed: the same for every reading of one backfill. */
+export function readId(sync: string, generation: number, key: string): string {
+  return `${sync}-read${generation}-${createHash("sha256").update(key).digest("base64url").slice(0, 22)}`;
+}
+
+/** The delivery of an entry, mapped. Throws delivery.mapping or delivery.no_match. */
+export function toDelivery(sync: string, entry: Entry): Delivery {
+  const { mapping, change, op } = entry;
+  if (op === "barrier") throw new TailraceError("internal.defect", "A barrier is never sent.");
+  const row = entry.after ?? entry.before!;
+  const match = mapping.matchValues(row);
+  if (op !== "event" && op !== "create") requireMatch(mapping.match, match);
+  return {
+    id: change === null ? entry.readId! : `${sync}-${change.position}${entry.half}`,
+    op,
+    key: keyValues(mapping.relation, row),
+    match,
+    record: recordOf(entry),
+    old: op === "event" && entry.before !== null ? mapping.old(entry.before) : null,
+    change: entry.event,
+    position: change === null ? entry.readAt : change.position,
+    committedAt: change === null ? null : change.transaction.committedAt,
+    attempt: entry.attempts,
+    bytes: entry.bytes,
+    relation: mapping.relation,
+  };
+}
+
+function recordOf(entry: Entry): MappedRecord {
+  const { mapping } = entry;
+  switch (entry.op) {
+    case "delete":
+      return mapping.deleteRecord(entry.before!);
+    case "archive":
+      return mapping.archiveRecord(entry.before!);
+    case "clear":
+      return mapping.clearRecord(entry.before!);
+    default:
+      // An event about a delete speaks of the row that is gone.
+      return entry.after === null ? mapping.old(entry.before!) : mapping.record(entry.after, entry.before);
+  }
+}
+
+function requireMatch(fields: readonly string[], values: readonly Value[]): void {
+  for (let place = 0; place < values.length; place += 1) {
+    const value = values[place];
+    if (typeof value === "string") continue;
+    const what = value === UNCHANGED ? "was not sent by the source" : "is null";
+    throw new TailraceError("delivery.no_match", `The value of the match field \`${fields[place]}\` ${what}.`);
+  }
+}

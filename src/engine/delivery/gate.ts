@@ -1,0 +1,188 @@
+import type { TailraceError } from "../../contracts/errors.ts";
+import { askedMs, backoffMs } from "./backoff.ts";
+
+/** One sync's side of a gate. */
+export interface GateUser {
+  /** What could leave now; null: nothing. */
+  ready(): "live" | "backfill" | null;
+  /** Takes one batch and sends it. Resolves when its fate is settled; never rejects. */
+  sendOne(): Promise<void>;
+}
+
+export interface GateLimits {
+  /** Requests in flight at a time. */
+  readonly concurrency: number;
+  /** Requests a second; null: unlimited. */
+  readonly perSecond: number | null;
+}
+
+/**
+ * The way to one destination, shared by every sync that delivers there: how many requests at a time, how many a
+ * second, and whether any at all while the destination is down, throttles, or refuses the credentials. Live changes
+ * pass before backfills; syncs take turns.
+ */
+export class Gate {
+  readonly #limits: GateLimits;
+  readonly #users: GateUser[] = [];
+  #turn = 0;
+  #inFlight = 0;
+  #pumping = false;
+  #timer: NodeJS.Timeout | null = null;
+  #timerAtMs = 0;
+  #closedUntilMs = 0;
+  #closedBy: TailraceError | null = null;
+  /** Failures of whole requests since the last success. */
+  #failures = 0;
+  #lastFailureMs = 0;
+  #lastSuccessMs = 0;
+  #tokens = 1;
+  #tokensAtMs = Date.now();
+
+  constructor(limits: GateLimits) {
+    this.#limits = limits;
+  }
+
+  /** Why nothing leaves now; null when the gate is open. */
+  get closedBy(): TailraceError | null {
+    return this.#closedBy;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** When a request last succeeded, ms since the epoch. A row that fails while others succeed is at fault itself. */
+  get lastSuccessMs(): number {
+    return this.#lastSuccessMs;
+  }
+
+  attach(user: GateUser): void {
+    this.#users.push(user);
+  }
+
+  detach(user: GateUser): void {
+    const place = this.#users.indexOf(user);
+    if (place !== -1) this.#users.splice(place, 1);
+  }
+
+  /** Something may be ready: looks at the end of this turn of the event loop, so that what comes together leaves together. */
+  wake(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  /** A request was answered for its rows (even if some were rejected). */
+  succeeded(): void {
+    this.#failures = 0;
+    this.#closedUntilMs = 0;
+    this.#closedBy = null;
+    this.#lastSuccessMs = Date.now();
+  }
+
+  /** A whole request, sent at `sentAtMs`, failed. Returns the ms to wait before it is tried again. */
+  failed(error: TailraceError, sentAtMs: number): number {
+    const now = Date.now();
+    // Requests that were on their way together fail together: that is one failure of the destination.
+    if (sentAtMs >= this.#lastFailureMs) this.#failures += 1;
+    this.#lastFailureMs = now;
+    let waitMs = askedMs(error.afterMs, backoffMs(this.#failures));
+    switch (error.consequence) {
+      case "auth":
+        // A refused password that is tried again and again looks like an attack, and may lock the account.
+        waitMs = askedMs(error.afterMs, backoffMs(this.#failures, 15_000, 300_000));
+        this.#close(now + waitMs, error);
+        break;
+      case "throttled":
+        this.#close(now + waitMs, error);
+        break;
+      default:
+        // One failure may be one request's; several in a row are the destination's.
+        if (this.#failures >= FAILURES_THAT_CLOSE) this.#close(now + waitMs, error);
+    }
+    return waitMs;
+  }
+
+  #close(untilMs: number, error: TailraceError): void {
+    this.#closedUntilMs = Math.max(this.#closedUntilMs, untilMs);
+    this.#closedBy = error;
+  }
+
+  #pump(): void {
+    for (;;) {
+      const now = Date.now();
+      // While the destination is failing, one request at a time finds out whether it is back.
+      const allowed = this.#closedBy === null ? this.#limits.concurrency : 1;
+      if (this.#inFlight >= allowed) return;
+      if (now < this.#closedUntilMs) return this.#later(this.#closedUntilMs - now);
+      const user = this.#next();
+      if (user === null) return;
+      const waitMs = this.#spend(now);
+      if (waitMs > 0) return this.#later(waitMs);
+      this.#inFlight += 1;
+      void user.sendOne().finally(() => {
+        this.#inFlight -= 1;
+        this.wake();
+      });
+    }
+  }
+
+  /** The sync whose turn it is. */
+  #next(): GateUser | null {
+    const count = this.#users.length;
+    let fallback: number | null = null;
+    for (let i = 0; i < count; i += 1) {
+      const place = (this.#turn + i) % count;
+      const ready = this.#users[place]!.ready();
+      if (ready === "live") {
+        this.#turn = place + 1;
+        return this.#users[place]!;
+      }
+      if (ready === "backfill") fallback ??= place;
+    }
+    if (fallback === null) return null;
+    this.#turn = fallback + 1;
+    return this.#users[fallback]!;
+  }
+
+  /** Takes the right to one request; or returns the ms until there is one. */
+  #spend(now: number): number {
+    const perSecond = this.#limits.perSecond;
+    if (perSecond === null) return 0;
+    // A tenth of a second may be saved up: even spacing for slow APIs, small bursts for fast ones.
+    const most = Math.max(1, perSecond / 10);
+    this.#tokens = Math.min(most, this.#tokens + ((now - this.#tokensAtMs) / 1000) * perSecond);
+    this.#tokensAtMs = now;
+    if (this.#tokens >= 1) {
+      this.#tokens -= 1;
+      return 0;
+    }
+    return Math.ceil(((1 - this.#tokens) / perSecond) * 1000);
+  }
+
+  /** Looks again after `ms`, or earlier where that was planned already. */
+  #later(ms: number): void {
+    const atMs = Date.now() + ms;
+    if (this.#timer !== null) {
+      if (this.#timerAtMs <= atMs) return;
+      clearTimeout(this.#timer);
+    }
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.wake();
+    }, ms);
+  }
+
+  /** Stops looking. Requests in flight go on. */
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#users.length = 0;
+  }
+}
+
+const FAILURES_THAT_CLOSE = 5;

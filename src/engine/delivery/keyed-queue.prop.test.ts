@@ -1,0 +1,147 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Relation } from "../../contracts/relation.ts";
+import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
+import { overlay } from "../../contracts/values.ts";
+import { newEntry } from "../capture/rows.ts";
+import type { Mapping } from "../mapping/compile.ts";
+import type { Entry } from "./entry.ts";
+import { KeyedQueue } from "./keyed-queue.ts";
+
+const relation: Relation = {
+  id: "1",
+  namespace: "public",
+  name: "t",
+  version: 1,
+  key: [0],
+  oldRows: "key",
+  columns: ["id", "a", "b"].map((name) => ({ name, type: "text", json: "string", comparison: "text", nullable: true })),
+};
+const mapping = { relation, incomplete: (row: Values) => row.includes(UNCHANGED) } as unknown as Mapping;
+
+interface Step {
+  readonly key: string;
+  readonly op: "upsert" | "delete";
+  readonly a: Value;
+  readonly b: Value;
+  readonly live: boolean;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  key: fc.constantFrom("k1", "k2", "k3"),
+  op: fc.constantFrom("upsert", "upsert", "upsert", "delete"),
+  a: fc.constantFrom<Value[]>("x", "y", null, UNCHANGED),
+  b: fc.constantFrom<Value[]>("1", "2", UNCHANGED),
+  live: fc.boolean(),
+});
+/** null: take and finish a batch; a number: how many to take and hold. */
+const move = fc.oneof(
+  { weight: 3, arbitrary: step },
+  { weight: 2, arbitrary: fc.record({ take: fc.integer({ min: 1, max: 3 }), finish: fc.boolean() }) },
+);
+
+function entryOf({ key, op, a, b, live }: Step, done: () => void): Entry {
+  const group = { tracker: {}, done, alsoWaits: () => {}, suppose: () => {} };
+  const row: Values = [key, a, b];
+  const change = {
+    op: "update",
+    relation,
+    before: null,
+    after: row,
+    position: "0",
+    transaction: { id: "1", committedAt: 0n },
+  } as const;
+  const entry = newEntry(
+    mapping,
+    op,
+    change,
+    op === "delete" ? [key, UNCHANGED, UNCHANGED] : null,
+    op === "delete" ? null : row,
+    group,
+    0,
+  );
+  entry.key = key;
+  entry.live = live;
+  return entry;
+}
+
+describe.each([{ merges: true }, { merges: false }])("with merges: $merges", ({ merges }) => {
+  test("one delivery a key at a time, in order, and the destination ends in the same state", () => {
+    fc.assert(
+      fc.property(fc.array(move, { maxLength: 60 }), (moves) => {
+        const queue = new KeyedQueue({ merges });
+        const source = new Map<string, Values | null>();
+        const destination = new Map<string, Values | null>();
+        const sent: Entry[] = [];
+        let added = 0;
+        let done = 0;
+        const apply = (rows: Map<string, Values | null>, key: string, row: Values | null): void => {
+          rows.set(key, row === null ? null : overlay(row, rows.get(key) ?? [key, null, null]));
+        };
+        const finish = (entry: Entry): void => {
+          apply(destination, entry.key, entry.after);
+          sent.splice(sent.indexOf(entry), 1);
+          queue.finish(entry);
+        };
+        const take = (rows: number): void => {
+          for (const entry of queue.take(rows, 1e9)) {
+            expect(sent.map(({ key }) => key)).not.toContain(entry.key);
+            sent.push(entry);
+          }
+        };
+        for (const item of moves) {
+          if ("take" in item) {
+            take(item.take);
+            if (item.finish) while (sent.length > 0) finish(sent.at(-1)!);
+          } else {
+            added += 1;
+            queue.add(entryOf(item, () => (done += 1)));
+            apply(source, item.key, item.op === "delete" ? null : [item.key, item.a, item.b]);
+          }
+        }
+        for (;;) {
+          take(3);
+          if (sent.length === 0) break;
+          while (sent.length > 0) finish(sent[0]!);
+        }
+        expect(done).toBe(added);
+        expect(queue.entries).toBe(0);
+        expect(queue.bytes).toBe(0);
+        expect(queue.readyBytes).toBe(0);
+        expect(queue.readyLive + queue.readyBackfill).toBe(0);
+        expect(destination).toEqual(source);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+test("live entries leave before rows of a backfill, and take a waiting row of their key along", () => {
+  const queue = new KeyedQueue({ merges: false });
+  const add = (key: string, live: boolean): Entry => {
+    const entry = entryOf({ key, op: "upsert", a: "x", b: "1", live }, () => {});
+    queue.add(entry);
+    return entry;
+  };
+  const first = add("k1", false);
+  const second = add("k2", false);
+  const third = add("k3", true);
+  const behindSecond = add("k2", true);
+  expect(queue.take(10, 1e9)).toEqual([third, second, first]);
+  queue.finish(second);
+  expect(queue.take(10, 1e9)).toEqual([behindSecond]);
+});
+
+test("what must follow another key waits for it", () => {
+  const queue = new KeyedQueue({ merges: true });
+  const old = entryOf({ key: "k1", op: "delete", a: null, b: "1", live: true }, () => {});
+  const renamed = entryOf({ key: "k2", op: "upsert", a: "x", b: "1", live: true }, () => {});
+  old.followedBy = renamed;
+  renamed.waits = 1;
+  queue.add(old);
+  queue.add(renamed);
+  expect(queue.take(10, 1e9)).toEqual([old]);
+  expect(queue.take(10, 1e9)).toEqual([]);
+  queue.finish(old);
+  expect(queue.take(10, 1e9)).toEqual([renamed]);
+});

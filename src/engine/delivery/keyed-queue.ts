@@ -1,0 +1,182 @@
+import type { Entry } from "./entry.ts";
+import { Fifo } from "./fifo.ts";
+import { merge } from "./merge.ts";
+
+/**
+ * What waits for delivery in one sync. Of one key, entries leave in the order in which they came, one at a time: the
+ * next is `ready` only when the one before has been finished. Between keys there is no order, except where an
+ * entry names another that must follow it (`followedBy`). Live entries leave before rows of a backfill.
+ */
+export class KeyedQueue {
+  /** First and last entry of each key that has any. */
+  readonly #chains = new Map<string, Chain>();
+  readonly #live = new Fifo<Entry>();
+  readonly #backfill = new Fifo<Entry>();
+  readonly #merges: boolean;
+  #entries = 0;
+  #bytes = 0;
+  #readyLive = 0;
+  #readyBackfill = 0;
+  #readyBytes = 0;
+
+  /** `merges`: whether waiting versions of one key become one (the modes that send state). */
+  constructor(options: { readonly merges: boolean }) {
+    this.#merges = options.merges;
+  }
+
+  /** Entries that are not finished, those on their way included. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** Their bytes in memory, about. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get readyLive(): number {
+    return this.#readyLive;
+  }
+
+  get readyBackfill(): number {
+    return this.#readyBackfill;
+  }
+
+  get readyBytes(): number {
+    return this.#readyBytes;
+  }
+
+  /** When the entry that has been ready longest was queued; null when none is ready. Live ones first. */
+  oldestReadyMs(): number | null {
+    return this.#first(this.#live, true)?.queuedAtMs ?? this.#first(this.#backfill, false)?.queuedAtMs ?? null;
+  }
+
+  /** When the oldest of all unfinished live entries was queued; null without one. In the order of their keys' first entries. */
+  oldestMs(): number | null {
+    for (const chain of this.#chains.values()) if (chain.first.live) return chain.first.queuedAtMs;
+    return null;
+  }
+
+  add(entry: Entry): void {
+    const chain = this.#chains.get(entry.key);
+    if (chain === undefined) {
+      this.#chains.set(entry.key, { first: entry, last: entry });
+      this.#count(entry);
+      this.#offer(entry);
+      return;
+    }
+    const last = chain.last;
+    if (this.#merges && last.state !== "sending") {
+      const before = last.bytes;
+      const wasLive = last.live;
+      if (merge(last, entry)) {
+        this.#bytes += last.bytes - before;
+        if (last.state === "ready") {
+          this.#readyBytes += last.bytes - before;
+          if (!wasLive && last.live) this.#promote(last);
+        }
+        return;
+      }
+    }
+    last.next = entry;
+    chain.last = entry;
+    this.#count(entry);
+    // A live change waits behind a row of a backfill: that row is urgent now.
+    if (entry.live) this.#promoteChain(chain);
+  }
+
+  /**
+   * Takes ready entries for one batch: live ones first, until a limit would be passed; at least one when any is ready.
+   */
+  take(maxRows: number, maxBytes: number): Entry[] {
+    const taken: Entry[] = [];
+    let bytes = 0;
+    for (const live of [true, false]) {
+      const queue = live ? this.#live : this.#backfill;
+      while (taken.length < maxRows) {
+        const entry = this.#first(queue, live);
+        if (entry === undefined) break;
+        if (taken.length > 0 && bytes + entry.bytes > maxBytes) return taken;
+        queue.shift();
+        bytes += entry.bytes;
+        this.#unready(entry);
+        entry.state = "sending";
+        taken.push(entry);
+      }
+    }
+    return taken;
+  }
+
+  /** The entry is delivered, dead-lettered or not needed any more; what waited for it may leave. */
+  finish(entry: Entry): void {
+    this.#entries -= 1;
+    this.#bytes -= entry.bytes;
+    const chain = this.#chains.get(entry.key)!;
+    if (entry.next === null) this.#chains.delete(entry.key);
+    else {
+      chain.first = entry.next;
+      this.#offer(entry.next);
+    }
+    const follower = entry.followedBy;
+    if (follower !== null) {
+      follower.waits -= 1;
+      if (follower.waits === 0 && this.#chains.get(follower.key)?.first === follower) this.#offer(follower);
+    }
+    entry.group.done(entry.index);
+    if (entry.also !== null) for (const item of entry.also) item.group.done(item.index);
+  }
+
+  #count(entry: Entry): void {
+    this.#entries += 1;
+    this.#bytes += entry.bytes;
+  }
+
+  /** `entry` is the first of its key now. */
+  #offer(entry: Entry): void {
+    if (entry.waits > 0) return;
+    entry.state = "ready";
+    this.#readyBytes += entry.bytes;
+    if (entry.live) {
+      this.#readyLive += 1;
+      this.#live.push(entry);
+    } else {
+      this.#readyBackfill += 1;
+      this.#backfill.push(entry);
+    }
+  }
+
+  #unready(entry: Entry): void {
+    this.#readyBytes -= entry.bytes;
+    if (entry.live) this.#readyLive -= 1;
+    else this.#readyBackfill -= 1;
+  }
+
+  /** From backfill to live. Its place in the backfill queue becomes void. */
+  #promote(entry: Entry): void {
+    this.#readyBackfill -= 1;
+    this.#readyLive += 1;
+    this.#live.push(entry);
+  }
+
+  #promoteChain(chain: Chain): void {
+    for (let entry: Entry | null = chain.first; entry !== null; entry = entry.next) {
+      if (entry.live) continue;
+      entry.live = true;
+      if (entry.state === "ready") this.#promote(entry);
+    }
+  }
+
+  /** The first entry of a queue that still belongs there. */
+  #first(queue: Fifo<Entry>, live: boolean): Entry | undefined {
+    for (;;) {
+      const entry = queue.peek();
+      if (entry === undefined || (entry.live === live && entry.state === "ready")) return entry;
+      queue.shift();
+    }
+  }
+}
+
+interface Chain {
+  first: Entry;
+  last: Entry;
+}

@@ -1,0 +1,314 @@
+import type { Delivery, Outcome, Writer } from "../../contracts/destination.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
+import { askedMs, backoffMs } from "./backoff.ts";
+import { toDelivery } from "./delivery.ts";
+import type { Entry } from "./entry.ts";
+import type { Gate, GateUser } from "./gate.ts";
+import type { KeyedQueue } from "./keyed-queue.ts";
+
+export interface LaneLimits {
+  readonly rows: number;
+  readonly bytes: number;
+  /** How long a batch that is not full waits for more, in ms. */
+  readonly ageMs: number;
+  /** Attempts of one row, while others are taken, before it becomes a dead letter. */
+  readonly attempts: number;
+}
+
+/** What a lane tells its sync, and asks of it. */
+export interface LaneOwner {
+  /** Completes entries that lack columns from the source's present rows; see {@link Entry.fill}. Entries that are not needed any more are returned. */
+  fill(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]>;
+  /** The entries are delivered, and about to be finished. */
+  delivered(entries: readonly Entry[]): void;
+  /** A dead letter is to be kept; the entry is about to be finished. */
+  rejected(entry: Entry, error: TailraceError): void;
+  /** What a transactional writer is to store with these entries. */
+  progressWith(entries: readonly Entry[]): string;
+  /** Resolves when every dead letter so far is durable. */
+  deadLettersDurable(): Promise<void>;
+  /** Nothing more can be delivered until a person has done something. */
+  stopped(error: TailraceError): void;
+  /** There is room in the queue again. */
+  room(): void;
+}
+
+interface Again {
+  readonly entries: readonly Entry[];
+  readonly dueMs: number;
+}
+
+/**
+ * Takes batches of one sync's queue through its writer, and turns what becomes of them into finished entries: a
+ * delivered or dead-lettered entry is finished; all others are sent again, with the same ids, before anything newer of their keys.
+ */
+export class Lane implements GateUser {
+  readonly #sync: string;
+  readonly #queue: KeyedQueue;
+  readonly #gate: Gate;
+  readonly #writer: Writer;
+  readonly #limits: LaneLimits;
+  readonly #owner: LaneOwner;
+  readonly #signal: AbortSignal;
+  readonly #log: Log;
+  /** Batches to be sent again, the earliest first. Their entries count as being sent. */
+  #again: Again[] = [];
+  #sending = 0;
+  #halted = true;
+  #timer: NodeJS.Timeout | null = null;
+  #idle: (() => void)[] = [];
+
+  constructor(options: {
+    readonly sync: string;
+    readonly queue: KeyedQueue;
+    readonly gate: Gate;
+    readonly writer: Writer;
+    readonly limits: LaneLimits;
+    readonly owner: LaneOwner;
+    /** Aborts what is on its way; nothing is sent after that. */
+    readonly signal: AbortSignal;
+    readonly log: Log;
+  }) {
+    this.#sync = options.sync;
+    this.#queue = options.queue;
+    this.#gate = options.gate;
+    this.#writer = options.writer;
+    this.#limits = options.limits;
+    this.#owner = options.owner;
+    this.#signal = options.signal;
+    this.#log = options.log;
+    this.#gate.attach(this);
+  }
+
+  get sending(): number {
+    return this.#sending;
+  }
+
+  /** Entries that failed and wait for their next attempt. */
+  get retrying(): number {
+    return this.#again.reduce((sum, { entries }) => sum + entries.length, 0);
+  }
+
+  start(): void {
+    this.#halted = false;
+    this.#gate.wake();
+  }
+
+  /** No new request from now on; resolves when those on their way are settled. */
+  async halt(): Promise<void> {
+    this.#halted = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#sending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  ready(): "live" | "backfill" | null {
+    if (this.#halted || this.#signal.aborted) return null;
+    if (this.#writer.transactional !== undefined && this.#sending > 0) return null;
+    const now = Date.now();
+    const again = this.#again[0];
+    if (again !== undefined && again.dueMs <= now)
+      return again.entries.some((entry) => entry.live) ? "live" : "backfill";
+    const queue = this.#queue;
+    const rows = queue.readyLive + queue.readyBackfill;
+    let waitMs = again === undefined ? Infinity : again.dueMs - now;
+    if (rows > 0) {
+      const ageMs = this.#limits.ageMs;
+      const youngMs = ageMs === 0 ? 0 : (queue.oldestReadyMs() ?? now) + ageMs - now;
+      if (youngMs <= 0 || rows >= this.#limits.rows || queue.readyBytes >= this.#limits.bytes) {
+        return queue.readyLive > 0 ? "live" : "backfill";
+      }
+      waitMs = Math.min(waitMs, youngMs);
+    }
+    if (waitMs < Infinity) this.#wakeIn(waitMs);
+    return null;
+  }
+
+  async sendOne(): Promise<void> {
+    this.#sending += 1;
+    try {
+      const entries = this.#takeAgain() ?? this.#queue.take(this.#limits.rows, this.#limits.bytes);
+      const ready = await this.#complete(entries);
+      if (ready.length > 0) await this.#send(ready);
+    } catch (error) {
+      // Nothing that is expected ends here; the entries stay unfinished, so that nothing moves past them.
+      this.#stop(TailraceError.from(error));
+    } finally {
+      this.#sending -= 1;
+      this.#owner.room();
+      if (this.#sending === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  #takeAgain(): readonly Entry[] | null {
+    const first = this.#again[0];
+    if (first === undefined || first.dueMs > Date.now()) return null;
+    this.#again.shift();
+    return first.entries;
+  }
+
+  /** Drops barriers, and fills in what must be read at the source. */
+  async #complete(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    if (!entries.some((entry) => entry.fill || entry.op === "barrier")) return entries;
+    const real = entries.filter((entry) => entry.op !== "barrier");
+    for (const entry of entries) if (entry.op === "barrier") this.#queue.finish(entry);
+    const lacking = real.filter((entry) => entry.fill);
+    if (lacking.length === 0) return real;
+    try {
+      const needless = new Set(await this.#owner.fill(lacking, this.#signal));
+      for (const entry of needless) this.#queue.finish(entry);
+      return real.filter((entry) => !needless.has(entry));
+    } catch (error) {
+      if (this.#signal.aborted) return [];
+      const failure = TailraceError.from(error, "source.unreachable");
+      if (waits(failure)) this.#stop(failure);
+      else this.#sendAgain(real, backoffMs(1, 1000));
+      return [];
+    }
+  }
+
+  async #send(entries: readonly Entry[]): Promise<void> {
+    const sending: Entry[] = [];
+    const deliveries: Delivery[] = [];
+    for (const entry of entries) {
+      entry.attempts += 1;
+      try {
+        deliveries.push(toDelivery(this.#sync, entry));
+        sending.push(entry);
+      } catch (error) {
+        this.#reject(entry, TailraceError.from(error, "delivery.mapping"));
+      }
+    }
+    if (sending.length === 0) return;
+    const sentAtMs = Date.now();
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = await this.#write(sending, deliveries);
+    } catch (error) {
+      this.#failed(sending, TailraceError.from(error), sentAtMs);
+      return;
+    }
+    if (outcomes.length !== deliveries.length) {
+      // An answer that does not account for every row accounts for none.
+      this.#failed(
+        sending,
+        new TailraceError("destination.unknown", "The answer does not account for every row."),
+        sentAtMs,
+      );
+      return;
+    }
+    this.#gate.succeeded();
+    this.#settle(sending, outcomes);
+  }
+
+  async #write(entries: readonly Entry[], deliveries: readonly Delivery[]): Promise<readonly Outcome[]> {
+    const transactional = this.#writer.transactional;
+    if (transactional === undefined) return this.#writer.write(deliveries, this.#signal);
+    // The progress speaks for dead letters too, so these must be durable before it is.
+    await this.#owner.deadLettersDurable();
+    return transactional.writeWith(deliveries, this.#owner.progressWith(entries), this.#signal);
+  }
+
+  #settle(entries: readonly Entry[], outcomes: readonly Outcome[]): void {
+    let delivered: readonly Entry[] = entries;
+    if (outcomes.some(({ status }) => status !== "delivered")) {
+      delivered = entries.filter((_, place) => outcomes[place]!.status === "delivered");
+      let waitMs = 0;
+      const again: Entry[] = [];
+      for (const [place, entry] of entries.entries()) {
+        const outcome = outcomes[place]!;
+        if (outcome.status === "rejected") this.#reject(entry, outcome.error);
+        else if (outcome.status === "retry") {
+          if (entry.attempts >= this.#limits.attempts) this.#reject(entry, exhausted(entry, outcome.error));
+          else {
+            again.push(entry);
+            waitMs = Math.max(waitMs, askedMs(outcome.afterMs, backoffMs(entry.attempts)));
+          }
+        }
+      }
+      if (again.length > 0) this.#sendAgain(again, waitMs);
+    }
+    this.#owner.delivered(delivered);
+    for (const entry of delivered) this.#queue.finish(entry);
+  }
+
+  /** The fate of a whole batch is unknown, or the same. */
+  #failed(entries: readonly Entry[], error: TailraceError, sentAtMs: number): void {
+    if (this.#signal.aborted) return;
+    if (error.consequence === "row-permanent") {
+      if (entries.length === 1) this.#reject(entries[0]!, error);
+      else this.#halve(entries);
+      return;
+    }
+    if (waits(error)) {
+      this.#stop(error);
+      this.#sendAgain(entries, 0);
+      return;
+    }
+    const waitMs = this.#gate.failed(error, sentAtMs);
+    this.#log.warn("a request failed; it will be sent again", {
+      code: error.code,
+      rows: entries.length,
+      attempt: entries[0]!.attempts,
+      waitMs: Math.round(waitMs),
+      error: error.message,
+    });
+    // A row that fails again and again while others are taken is at fault itself. While nothing is taken, the destination is.
+    const blamed =
+      entries.some((entry) => entry.attempts >= this.#limits.attempts) &&
+      this.#gate.lastSuccessMs > entries[0]!.queuedAtMs;
+    const ownFault = blamed && (error.consequence === "transient" || error.consequence === "unknown-outcome");
+    if (!ownFault) this.#sendAgain(entries, waitMs);
+    else if (entries.length === 1) this.#reject(entries[0]!, exhausted(entries[0]!, error));
+    else this.#halve(entries);
+  }
+
+  #halve(entries: readonly Entry[]): void {
+    const middle = entries.length >> 1;
+    this.#sendAgain(entries.slice(0, middle), 0);
+    this.#sendAgain(entries.slice(middle), 0);
+  }
+
+  #reject(entry: Entry, error: TailraceError): void {
+    this.#owner.rejected(entry, error);
+    this.#queue.finish(entry);
+  }
+
+  #sendAgain(entries: readonly Entry[], waitMs: number): void {
+    const again: Again = { entries, dueMs: Date.now() + waitMs };
+    const place = this.#again.findIndex(({ dueMs }) => dueMs > again.dueMs);
+    if (place === -1) this.#again.push(again);
+    else this.#again.splice(place, 0, again);
+    this.#gate.wake();
+  }
+
+  #stop(error: TailraceError): void {
+    this.#halted = true;
+    this.#owner.stopped(error);
+  }
+
+  #wakeIn(ms: number): void {
+    if (this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#gate.wake();
+    }, ms);
+  }
+}
+
+/** Whether the sync must wait for a person. */
+function waits(error: TailraceError): boolean {
+  return error.consequence === "config" || error.consequence === "internal" || error.consequence === "gap";
+}
+
+function exhausted(entry: Entry, last: TailraceError): TailraceError {
+  return new TailraceError(
+    "delivery.exhausted",
+    `Not taken after ${entry.attempts} attempts; the last answer: ${last.message}`,
+    {
+      cause: last,
+      answer: last.answer,
+    },
+  );
+}

@@ -1,0 +1,314 @@
+import type { ChangeBatch, Position } from "../contracts/change.ts";
+import type { Destination, Writer } from "../contracts/destination.ts";
+import { TailraceError } from "../contracts/errors.ts";
+import type { Log } from "../contracts/log.ts";
+import type { Relation } from "../contracts/relation.ts";
+import type { Source } from "../contracts/source.ts";
+import type { Checkpoint, Lease, Phase, StatusReport } from "../contracts/state.ts";
+import type { Sync } from "../contracts/sync.ts";
+import { Backfill } from "./capture/backfill.ts";
+import { Intake } from "./capture/intake.ts";
+import type { Mappings } from "./capture/mappings.ts";
+import { fillEntries } from "./capture/refill.ts";
+import { Retries } from "./capture/retries.ts";
+import { Seam } from "./capture/seam.ts";
+import { deadLetterOf } from "./delivery/dead-letter.ts";
+import type { Entry } from "./delivery/entry.ts";
+import type { Gate } from "./delivery/gate.ts";
+import { KeyedQueue } from "./delivery/keyed-queue.ts";
+import { Lane, type LaneLimits, type LaneOwner } from "./delivery/lane.ts";
+import { LatencyWindow } from "./delivery/latency.ts";
+import { Rate } from "./delivery/rate.ts";
+import { AckTracker, type Item } from "./progress/ack-tracker.ts";
+import { Checkpointer } from "./progress/checkpointer.ts";
+import { printProgress } from "./progress/stored-progress.ts";
+
+export interface PipelineOptions {
+  readonly sync: Sync;
+  readonly source: Source;
+  /** The model as it is now. */
+  readonly relation: Relation;
+  readonly mappings: Mappings;
+  readonly destination: Pick<Destination, "capabilities">;
+  readonly writer: Writer;
+  readonly gate: Gate;
+  readonly lease: Lease;
+  /** Where it goes on; stored already. */
+  readonly checkpoint: Checkpoint;
+  /** How many resyncs there have been. */
+  readonly generation: number;
+  readonly limits: LaneLimits;
+  /** How much may wait in memory, in bytes. */
+  readonly budgetBytes: number;
+  readonly log: Log;
+  /** A checkpoint is durable: the source may hear of it. */
+  readonly onStored: () => void;
+  /** The sync cannot go on. The pipeline has stopped sending; its owner disposes it. */
+  readonly onStopped: (error: TailraceError) => void;
+}
+
+/** One sync at work: the source's batches go in, deliveries come out, and the checkpoint follows. */
+export class Pipeline implements LaneOwner, AsyncDisposable {
+  readonly sync: Sync;
+  readonly #options: PipelineOptions;
+  readonly #queue: KeyedQueue;
+  readonly #tracker: AckTracker<Position>;
+  readonly #seam = new Seam();
+  readonly #intake: Intake;
+  readonly #lane: Lane;
+  readonly #checkpointer: Checkpointer;
+  readonly #retries: Retries;
+  readonly #latency = new LatencyWindow();
+  readonly #rate = new Rate();
+  readonly #backfillRate = new Rate();
+  readonly #abort = new AbortController();
+  readonly #log: Log;
+  #backfill: Backfill | null = null;
+  #backfillEstimate: number | null = null;
+  #streamAt: Position;
+  #stoppedBy: TailraceError | null = null;
+  #wanted: (() => void)[] = [];
+
+  constructor(options: PipelineOptions) {
+    const { sync, checkpoint } = options;
+    this.sync = sync;
+    this.#options = options;
+    this.#log = options.log;
+    const sendsState = sync.mode === "upsert" || sync.mode === "update" || sync.mode === "mirror";
+    this.#queue = new KeyedQueue({ merges: sendsState });
+    this.#tracker = new AckTracker(checkpoint.position);
+    this.#streamAt = checkpoint.position;
+    this.#intake = new Intake({
+      sync,
+      mappings: options.mappings,
+      relation: options.relation,
+      queue: this.#queue,
+      tracker: this.#tracker,
+      seam: this.#seam,
+      partialUpdates: options.destination.capabilities.partialUpdates,
+      after: checkpoint.position,
+    });
+    const signal = AbortSignal.any([this.#abort.signal, options.lease.lost]);
+    this.#checkpointer = new Checkpointer({
+      lease: options.lease,
+      stored: checkpoint,
+      current: () => this.#checkpointWith([]),
+      onStored: options.onStored,
+      log: options.log,
+    });
+    this.#lane = new Lane({
+      sync: sync.name,
+      queue: this.#queue,
+      gate: options.gate,
+      writer: options.writer,
+      limits: options.limits,
+      owner: this,
+      signal,
+      log: options.log,
+    });
+    this.#retries = new Retries({
+      sync,
+      source: options.source,
+      queue: this.#queue,
+      seam: this.#seam,
+      mappings: options.mappings,
+      streamAt: () => this.#streamAt,
+      resolved: (id) => this.#checkpointer.resolve(id),
+      wake: () => options.gate.wake(),
+    });
+    if (checkpoint.backfill !== null) {
+      this.#backfill = new Backfill({
+        sync,
+        source: options.source,
+        queue: this.#queue,
+        seam: this.#seam,
+        progress: checkpoint.backfill,
+        mappings: options.mappings,
+        streamAt: () => this.#streamAt,
+        wake: () => options.gate.wake(),
+        log: options.log,
+      });
+    }
+  }
+
+  /** Begins to send. `backfill` runs beside and must be watched by the caller. */
+  start(): void {
+    this.#lane.start();
+  }
+
+  /** Sends the rows that exist, if that is still to be done; resolves when all are queued. */
+  async runBackfill(until: AbortSignal): Promise<void> {
+    const backfill = this.#backfill;
+    if (backfill === null || backfill.complete) return;
+    const signal = AbortSignal.any([until, this.#signal]);
+    this.#backfillEstimate ??= await this.#options.source.estimate(this.sync.model, signal);
+    await backfill.run(signal);
+  }
+
+  /** Sends dead letters again; see {@link Retries}. */
+  retry(letters: Parameters<Retries["run"]>[0]): Promise<void> {
+    return this.#retries.run(letters, this.#signal);
+  }
+
+  /** Forgets dead letters, durably soon. */
+  drop(ids: readonly string[]): void {
+    for (const id of ids) this.#checkpointer.resolve(id);
+  }
+
+  get #signal(): AbortSignal {
+    return AbortSignal.any([this.#abort.signal, this.#options.lease.lost]);
+  }
+
+  /** What the source has sent. Never blocks; ask {@link room} before the next. */
+  accept(batch: ChangeBatch): void {
+    if (this.#stoppedBy !== null || this.#abort.signal.aborted) return;
+    try {
+      this.#intake.accept(batch);
+    } catch (error) {
+      this.#lane.halt().catch(() => {});
+      this.stopped(TailraceError.from(error));
+      return;
+    }
+    this.#streamAt = batch.end > this.#streamAt ? batch.end : this.#streamAt;
+    if (batch.changes.length > 0) this.#options.gate.wake();
+    this.#checkpointer.moved();
+  }
+
+  get full(): boolean {
+    if (this.#stoppedBy !== null || this.#abort.signal.aborted) return false;
+    return this.#queue.bytes > this.#options.budgetBytes || this.#checkpointer.failing;
+  }
+
+  /** Resolves when there is room for another batch; null when there is now. */
+  whenRoom(): Promise<void> | null {
+    return this.full ? new Promise((resolve) => this.#wanted.push(resolve)) : null;
+  }
+
+  /** Everything at or before this is durable. */
+  get storedPosition(): Position {
+    return this.#checkpointer.storedPosition;
+  }
+
+  /** Whether everything accepted so far is delivered or dead-lettered, the backfill included. */
+  get settled(): boolean {
+    return this.#queue.entries === 0 && (this.#backfill === null || this.#backfill.progress === null);
+  }
+
+  get stoppedBy(): TailraceError | null {
+    return this.#stoppedBy;
+  }
+
+  /** Stops sending, lets what is on its way end (for `graceMs` at the most), and stores where it came to. */
+  async drain(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#abort.abort(), graceMs);
+    try {
+      await this.#lane.halt();
+    } finally {
+      clearTimeout(timer);
+    }
+    if (!this.#options.lease.lost.aborted) await this.#checkpointer.flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#checkpointer.close();
+    this.#abort.abort();
+    await this.#lane.halt();
+    this.#options.gate.detach(this.#lane);
+    await this.#options.writer[Symbol.asyncDispose]();
+    for (const resolve of this.#wanted.splice(0)) resolve();
+  }
+
+  // LaneOwner
+
+  fill(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> {
+    return fillEntries(this.#options.source, this.sync, this.#options.mappings, entries, signal);
+  }
+
+  delivered(entries: readonly Entry[]): void {
+    const now = Date.now();
+    let last: object | null = null;
+    let ms = 0;
+    let live = 0;
+    for (const { change } of entries) {
+      if (change === null) continue;
+      live += 1;
+      // Rows of one transaction were committed at one moment.
+      if (change.transaction !== last) {
+        last = change.transaction;
+        ms = now - Number(change.transaction.committedAt) / 1000;
+      }
+      this.#latency.add(ms, now);
+    }
+    this.#rate.add(entries.length, now);
+    if (live < entries.length) this.#backfillRate.add(entries.length - live, now);
+    this.#checkpointer.delivered(entries.length);
+  }
+
+  rejected(entry: Entry, error: TailraceError): void {
+    this.#log.warn("a row was rejected and kept as a dead letter", { code: error.code, error: error.message });
+    this.#checkpointer.deadLetter(deadLetterOf(this.sync, entry, error));
+  }
+
+  progressWith(entries: readonly Entry[]): string {
+    return printProgress(this.#checkpointWith(itemsOf(entries)), this.#options.generation);
+  }
+
+  async deadLettersDurable(): Promise<void> {
+    if (this.#checkpointer.hasDeadLetters) await this.#checkpointer.flush();
+  }
+
+  stopped(error: TailraceError): void {
+    if (this.#stoppedBy !== null) return;
+    this.#stoppedBy = error;
+    this.room();
+    this.#options.onStopped(error);
+  }
+
+  room(): void {
+    if (this.#wanted.length > 0 && !this.full) for (const resolve of this.#wanted.splice(0)) resolve();
+  }
+
+  #checkpointWith(items: readonly Item[]): Checkpoint {
+    const position = items.length === 0 ? this.#tracker.reached : this.#tracker.reachedWith(items);
+    const backfill =
+      this.#backfill === null
+        ? null
+        : items.length === 0
+          ? this.#backfill.progress
+          : this.#backfill.progressWith(items);
+    return { position, incarnation: this.#options.checkpoint.incarnation, backfill };
+  }
+
+  report(sourceSilentMs: number | null): StatusReport {
+    const now = Date.now();
+    const closedBy = this.#options.gate.closedBy;
+    const backfilling = this.#backfill !== null && this.#backfill.progress !== null;
+    const phase: Phase = this.#stoppedBy ? "stopped" : closedBy ? "waiting" : backfilling ? "backfilling" : "streaming";
+    const reason = this.#stoppedBy ?? closedBy;
+    const p50Ms = this.#latency.quantile(0.5);
+    const p99Ms = this.#latency.quantile(0.99);
+    const oldestMs = this.#queue.oldestMs();
+    return {
+      phase,
+      reason: reason === null ? null : `${reason.message} (${reason.code})`,
+      position: this.storedPosition,
+      lagMs: oldestMs === null ? 0 : now - oldestMs,
+      queuedRows: this.#queue.entries,
+      queuedBytes: this.#queue.bytes,
+      perSecond: this.#rate.perSecond(now),
+      latency: p50Ms === null || p99Ms === null ? null : { p50Ms, p99Ms },
+      backfill: backfilling
+        ? {
+            rows: this.#backfill!.progress!.rows,
+            estimate: this.#backfillEstimate,
+            perSecond: this.#backfillRate.perSecond(now),
+          }
+        : null,
+      sourceSilentMs,
+    };
+  }
+}
+
+function itemsOf(entries: readonly Entry[]): Item[] {
+  return entries.flatMap((entry) => [entry, ...(entry.also ?? [])]);
+}
