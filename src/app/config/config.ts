@@ -1,0 +1,44 @@
+import type { DestinationConnector } from "../../contracts/destination.ts";
+import type { Model } from "../../contracts/model.ts";
+import type { SourceConnector } from "../../contracts/source.ts";
+import type { Sync } from "../../contracts/sync.ts";
+
+/** The checked configuration. It does not know in which language it was written. */
+export interface Config {
+  /** Tells two projects on one database apart. */
+  readonly name: string;
+  /** Absolute; relative paths in the configuration are relative to it. */
+  readonly baseDirectory: string;
+  /** Absolute. */
+  readonly files: readonly string[];
+  readonly sources: ReadonlyMap<string, ConfiguredSource>;
+  readonly destinations: ReadonlyMap<string, ConfiguredDestination>;
+  readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
+  /** In the order of the files. */
+  readonly syncs: readonly Sync[];
+  /** `path` is absolute. */
+  readonly state: { readonly path: string };
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+}
+
+export interface ConfiguredSource {
+  readonly name: string;
+  readonly type: string;
+  /** Parsed by the connector's schema: hand it to `connector.create`. Holds secrets. */
+  readonly settings: unknown;
+  readonly connector: SourceConnector;
+  readonly at: string;
+}
+
+export interface ConfiguredDestination {
+  readonly name: string;
+  readonly type: string;
+  /** Parsed by the connector's schema: hand it to `connector.create`. Holds secrets. */
+  readonly settings: unknown;
+  readonly connector: DestinationConnector;
+  /** Most requests a second, over all syncs; null: the destination's own limit. */
+  readonly rate: number | null;
+  /** Most requests in flight, over all syncs; null: the destination's own limit. */
+  readonly concurrency: number | null;
+  readonly at: string;
+}

@@ -1,0 +1,92 @@
+import { resolve } from "node:path";
+import { type Connectors, CONNECTORS } from "../connectors.ts";
+import type { Config } from "./config.ts";
+import { displayed, findFiles, readEnvironment, readSource } from "./files.ts";
+import { mergeFiles } from "./merge.ts";
+import { ConfigError, type Problem } from "./problem.ts";
+import { readProject } from "./project.ts";
+import { excerpt, rawExcerpt } from "./secrets.ts";
+import { SourceText } from "./source-text.ts";
+import type { Flaw, MapTree, Place } from "./tree.ts";
+import { parseYaml } from "./yaml-tree.ts";
+
+export type { Config, ConfiguredDestination, ConfiguredSource } from "./config.ts";
+export { ConfigError } from "./problem.ts";
+
+export interface LoadOptions {
+  /** A file or a folder. By default `tailrace.yml`, `tailrace.yaml` or the folder `tailrace/` in the working directory. */
+  readonly path?: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  readonly workingDirectory?: string | undefined;
+  readonly connectors?: Connectors | undefined;
+}
+
+/** Reads, checks and joins the configuration. Throws a {@link ConfigError} that holds every problem found. */
+export async function loadConfig(options: LoadOptions): Promise<Config> {
+  const workingDirectory = options.workingDirectory ?? process.cwd();
+  const { baseDirectory, paths } = await findFiles(options.path, workingDirectory);
+  const environment = await readEnvironment(baseDirectory, options.env);
+  const texts = new Map<string, SourceText>();
+  const problems: Problem[] = [];
+  const flaws: Flaw[] = [];
+  const trees: MapTree[] = [];
+  for (const path of paths) {
+    const source = await readSource(path, displayed(path, workingDirectory));
+    if (!(source instanceof SourceText)) {
+      problems.push(source);
+      continue;
+    }
+    texts.set(source.file, source);
+    const parsed = parseYaml(source, environment);
+    if (parsed.unreadable) problems.push(...parsed.flaws.map((flaw) => rawProblem(flaw, source)));
+    else flaws.push(...parsed.flaws);
+    if (parsed.tree !== null) trees.push(parsed.tree);
+  }
+  // What an unreadable file declares is not known: anything said about the rest would be a guess.
+  if (problems.length > 0) throw new ConfigError(problems);
+  const tree = mergeFiles(trees, flaws);
+  const result = await readProject(tree, { connectors: options.connectors ?? CONNECTORS, flaws });
+  if (flaws.length > 0) throw new ConfigError(toProblems(flaws, texts, result.hidden));
+  const { project, sources, destinations, models, syncs } = result;
+  return {
+    name: project.name,
+    baseDirectory,
+    files: paths,
+    sources,
+    destinations,
+    models,
+    syncs,
+    state: { path: resolve(baseDirectory, project.state.path) },
+    log: { level: project.log.level },
+  };
+}
+
+function toProblems(
+  flaws: readonly Flaw[],
+  texts: ReadonlyMap<string, SourceText>,
+  hidden: readonly Place[],
+): readonly Problem[] {
+  const order = [...texts.keys()];
+  const sorted = [...flaws].sort(
+    (a, b) => order.indexOf(a.place.file) - order.indexOf(b.place.file) || a.place.start - b.place.start,
+  );
+  const seen = new Set<string>();
+  const problems: Problem[] = [];
+  for (const flaw of sorted) {
+    // An anchored value is read once for each alias; what is wrong in it is said once.
+    const id = `${flaw.place.file}:${flaw.place.start}:${flaw.message}`;
+    const source = texts.get(flaw.place.file);
+    if (seen.has(id) || source === undefined) continue;
+    seen.add(id);
+    problems.push({ ...bare(flaw), excerpt: excerpt(source, flaw.place, hidden) });
+  }
+  return problems;
+}
+
+function rawProblem(flaw: Flaw, source: SourceText): Problem {
+  return { ...bare(flaw), excerpt: rawExcerpt(source, flaw.place) };
+}
+
+function bare({ place, path, message, fix }: Flaw): Problem {
+  return { file: place.file, line: place.line, column: place.column, key: path.join("."), message, fix };
+}

@@ -1,0 +1,276 @@
+import type { z } from "zod";
+import type { DestinationConnector } from "../../contracts/destination.ts";
+import type { Model } from "../../contracts/model.ts";
+import type { SourceConnector } from "../../contracts/source.ts";
+import type { Sync } from "../../contracts/sync.ts";
+import type { Connectors } from "../connectors.ts";
+import { checkValue } from "./check-value.ts";
+import type { ConfiguredDestination, ConfiguredSource } from "./config.ts";
+import { placeText } from "./problem.ts";
+import { References, unknownType } from "./references.ts";
+import {
+  destinationBase,
+  type ModelInput,
+  model as modelSchema,
+  project as projectSchema,
+  sourceBase,
+  sync as syncSchema,
+} from "./schema.ts";
+import { choices } from "./schema-walk.ts";
+import { hiddenPlaces } from "./secrets.ts";
+import { readSections } from "./sections.ts";
+import { joinSync, readSync } from "./sync.ts";
+import { parseTableName } from "./table-name.ts";
+import {
+  type Entry,
+  entryOf,
+  type Flaw,
+  hasBroken,
+  type MapTree,
+  nameOf,
+  type Path,
+  type Place,
+  type Tree,
+} from "./tree.ts";
+
+const top = projectSchema.pick({ name: true, state: true, log: true });
+
+export interface ReadProject {
+  readonly project: z.output<typeof top>;
+  readonly sources: ReadonlyMap<string, ConfiguredSource>;
+  readonly destinations: ReadonlyMap<string, ConfiguredDestination>;
+  readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
+  readonly syncs: readonly Sync[];
+  /** Values that no message may show. */
+  readonly hidden: readonly Place[];
+}
+
+export interface Reading {
+  readonly connectors: Connectors;
+  /** Gets everything that is wrong. The result is whole only when nothing was added. */
+  readonly flaws: Flaw[];
+}
+
+/** Checks the whole tree, part by part, so that one wrong part does not hide what is wrong in another. */
+export async function readProject(tree: MapTree, reading: Reading): Promise<ReadProject> {
+  return new ProjectReader(tree, reading).read();
+}
+
+class ProjectReader {
+  readonly #flaws: Flaw[];
+  readonly #connectors: Connectors;
+  readonly #tree: MapTree;
+  readonly #hidden: Place[] = [];
+  readonly #sources = new Map<string, ConfiguredSource>();
+  readonly #destinations = new Map<string, ConfiguredDestination>();
+  /** Also of destinations whose settings are wrong: their syncs' options can still be checked. */
+  readonly #destinationConnectors = new Map<string, DestinationConnector>();
+  readonly #models = new Map<string, Model & { readonly at: string }>();
+  readonly #syncs: Sync[] = [];
+
+  constructor(tree: MapTree, reading: Reading) {
+    this.#tree = tree;
+    this.#flaws = reading.flaws;
+    this.#connectors = reading.connectors;
+  }
+
+  async read(): Promise<ReadProject> {
+    const sections = readSections(this.#tree, this.#flaws);
+    for (const [name, entry] of this.#tree.entries) {
+      if (!Object.hasOwn(projectSchema.shape, name)) hiddenPlaces(entry.value, [], this.#hidden);
+    }
+    const references = new References(sections, this.#flaws);
+    const checkedTop = await this.#check(
+      top,
+      without(
+        this.#tree,
+        [...this.#tree.entries.keys()].filter((key) => !Object.hasOwn(top.shape, key)),
+      ),
+      [],
+      this.#tree.place,
+    );
+    for (const [name, entry] of sections.sources) await this.#source(name, entry);
+    for (const [name, entry] of sections.destinations) await this.#destination(name, entry);
+    for (const [name, entry] of sections.models) await this.#model(name, entry, references);
+    for (const [name, entry] of sections.syncs) await this.#sync(name, entry, references);
+    return {
+      project: checkedTop ?? top.parse({}),
+      sources: this.#sources,
+      destinations: this.#destinations,
+      models: this.#models,
+      syncs: this.#syncs,
+      hidden: this.#hidden,
+    };
+  }
+
+  async #source(name: string, entry: Entry): Promise<void> {
+    const path = ["sources", name];
+    const connector = await this.#connector(path, entry, {
+      list: () => this.#connectors.listSources(),
+      load: (type) => this.#connectors.loadSource(type),
+    });
+    if (connector === null) return;
+    const base = await this.#check(sourceBase, only(entry.value, sourceBase), path, entry.key);
+    const settings = await this.#settings(connector, sourceBase, path, entry);
+    if (base === undefined || settings === undefined) return;
+    this.#sources.set(name, { name, type: base.type, settings: settings.value, connector, at: placeText(entry.key) });
+  }
+
+  async #destination(name: string, entry: Entry): Promise<void> {
+    const path = ["destinations", name];
+    const base = await this.#check(
+      destinationBase.omit({ type: true }),
+      only(entry.value, destinationBase, "type"),
+      path,
+      entry.key,
+    );
+    const connector = await this.#connector(path, entry, {
+      list: () => this.#connectors.listDestinations(),
+      load: (type) => this.#connectors.loadDestination(type),
+    });
+    if (connector === null) return;
+    this.#destinationConnectors.set(name, connector);
+    const settings = await this.#settings(connector, destinationBase, path, entry);
+    if (base === undefined || settings === undefined) return;
+    const { rate = null, concurrency = null } = base;
+    this.#destinations.set(name, {
+      name,
+      type: connector.type,
+      settings: settings.value,
+      connector,
+      rate,
+      concurrency,
+      at: placeText(entry.key),
+    });
+  }
+
+  /** The connector that `type` names; null, with a flaw, when there is none. */
+  async #connector<C extends SourceConnector | DestinationConnector>(
+    path: Path,
+    entry: Entry,
+    room: { list(): Promise<readonly string[]>; load(type: string): Promise<C> },
+  ): Promise<C | null> {
+    const type = entryOf(entry.value, "type");
+    const types = await room.list();
+    if (type?.value.kind === "scalar" && typeof type.value.value === "string" && types.includes(type.value.value)) {
+      return room.load(type.value.value);
+    }
+    for (const [key, { value }] of entry.value.kind === "map" ? entry.value.entries : []) {
+      if (key !== "type") hiddenPlaces(value, [], this.#hidden);
+    }
+    if (type !== undefined && hasBroken(type.value)) return null;
+    unknownType(path, entry, types, this.#flaws);
+    return null;
+  }
+
+  async #settings(
+    connector: SourceConnector | DestinationConnector,
+    base: typeof sourceBase | typeof destinationBase,
+    path: Path,
+    entry: Entry,
+  ): Promise<{ readonly value: unknown } | undefined> {
+    const common = Object.keys(base.shape);
+    const rest = without(entry.value, common);
+    hiddenPlaces(rest, choices(connector.settings), this.#hidden);
+    const checked = await checkValue(connector.settings, rest, { path, at: entry.key, alsoKnown: common });
+    if (checked.ok) return { value: checked.value };
+    this.#flaws.push(...checked.flaws);
+    return undefined;
+  }
+
+  async #model(name: string, entry: Entry, references: References): Promise<void> {
+    const path = ["models", name];
+    const input = await this.#check(modelSchema, entry.value, path, entry.key);
+    const source = references.check(path, entry, "source", "sources");
+    if (input === undefined) return;
+    const table = this.#table(path, entry, input);
+    if (table === null || !source) return;
+    const key = typeof input.key === "string" ? [input.key] : (input.key ?? null);
+    if (key !== null && new Set(key).size < key.length) {
+      const place = entryOf(entry.value, "key")?.value.place ?? entry.key;
+      this.#flaw(place, [...path, "key"], `${nameOf([...path, "key"])} lists a column twice`, "remove one of the two.");
+    }
+    this.#models.set(name, { name, source: input.source, table, key, at: placeText(entry.key) });
+  }
+
+  #table(path: Path, entry: Entry, input: ModelInput): Model["table"] | null {
+    const sql = entryOf(entry.value, "sql");
+    const table = entryOf(entry.value, "table");
+    if (sql !== undefined && table !== undefined) {
+      const message = `${nameOf(path)} has \`table\` and \`sql\`; it can have one`;
+      this.#flaw(sql.key, [...path, "sql"], message, "remove `sql`.");
+      return null;
+    }
+    if (sql !== undefined) {
+      const message = `${nameOf([...path, "sql"])}: SQL models are not available yet; they come with live queries`;
+      this.#flaw(sql.key, [...path, "sql"], message, "use `table:` with a table of the database.");
+      return null;
+    }
+    if (table === undefined || input.table === undefined) {
+      this.#flaw(entry.key, [...path, "table"], `${nameOf(path)} names no table`, "add `table: schema.name`.");
+      return null;
+    }
+    const parsed = parseTableName(input.table);
+    if (parsed.ok) return parsed.table;
+    this.#flaw(table.value.place, [...path, "table"], `${nameOf([...path, "table"])} ${parsed.message}`, parsed.fix);
+    return null;
+  }
+
+  async #sync(name: string, entry: Entry, references: References): Promise<void> {
+    const path = ["syncs", name];
+    const input = await this.#check(syncSchema, entry.value, path, entry.key);
+    const hasModel = references.check(path, entry, "model", "models");
+    const hasDestination = references.check(path, entry, "destination", "destinations");
+    const options = await this.#options(path, entry);
+    if (input === undefined) return;
+    const part = readSync(name, entry, input, this.#flaws);
+    const model = this.#models.get(input.model);
+    if (!hasModel || !hasDestination || model === undefined || options === undefined) return;
+    const { at: _, ...bareModel } = model;
+    this.#syncs.push(joinSync(part, bareModel, options.value));
+  }
+
+  async #options(path: Path, entry: Entry): Promise<{ readonly value: unknown } | undefined> {
+    const given = entryOf(entry.value, "options");
+    const destination = entryOf(entry.value, "destination")?.value;
+    const name = destination?.kind === "scalar" ? String(destination.value) : "";
+    const connector = this.#destinationConnectors.get(name);
+    if (connector === undefined) {
+      if (given !== undefined) hiddenPlaces(given.value, [], this.#hidden);
+      return undefined;
+    }
+    // A value that is not a mapping was reported by the sync's own schema.
+    if (given !== undefined && given.value.kind !== "map") return undefined;
+    const tree: Tree = given?.value ?? { kind: "map", place: entry.key, entries: new Map() };
+    hiddenPlaces(tree, choices(connector.sync), this.#hidden);
+    const checked = await checkValue(connector.sync, tree, { path: [...path, "options"], at: given?.key ?? entry.key });
+    if (checked.ok) return { value: checked.value };
+    this.#flaws.push(...checked.flaws);
+    return undefined;
+  }
+
+  async #check<S extends z.ZodType>(schema: S, tree: Tree, path: Path, at: Place): Promise<z.output<S> | undefined> {
+    hiddenPlaces(tree, choices(schema), this.#hidden);
+    const checked = await checkValue(schema, tree, { path, at });
+    if (checked.ok) return checked.value;
+    this.#flaws.push(...checked.flaws);
+    return undefined;
+  }
+
+  #flaw(place: Place, path: Path, message: string, fix: string): void {
+    this.#flaws.push({ place, path, message, fix });
+  }
+}
+
+function without(tree: Tree, keys: readonly string[]): Tree {
+  if (tree.kind !== "map") return tree;
+  return { ...tree, entries: new Map([...tree.entries].filter(([key]) => !keys.includes(key))) };
+}
+
+function only(tree: Tree, schema: typeof sourceBase | typeof destinationBase, except = ""): Tree {
+  if (tree.kind !== "map") return tree;
+  return {
+    ...tree,
+    entries: new Map([...tree.entries].filter(([key]) => Object.hasOwn(schema.shape, key) && key !== except)),
+  };
+}

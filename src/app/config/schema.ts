@@ -1,0 +1,261 @@
+import * as z from "zod";
+import { DURATION, durationMs, RATE, ratePerSecond, SIZE, sizeBytes } from "./units.ts";
+
+/**
+ * The one schema of the configuration. Its types are inferred, its JSON Schema and docs/configuration.md are
+ * generated, and messages take their words from `wanted` and `examples`. What a connector adds (the settings of
+ * its connection, a sync's `options`) is checked by the connector's own schemas.
+ */
+
+export const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
+
+const name = z
+  .string()
+  .regex(NAME)
+  .meta({ wanted: "a name of a-z, 0-9, `_` and `-` that begins with a letter and has at most 63 characters" });
+
+const duration = z
+  .string()
+  .regex(DURATION)
+  .transform(durationMs)
+  .pipe(z.number().max(3_600_000))
+  .meta({ wanted: "a duration of at most an hour", examples: ["20ms", "5s", "1m"] });
+
+const size = z
+  .string()
+  .regex(SIZE)
+  .transform(sizeBytes)
+  .pipe(z.number().min(1))
+  .meta({ wanted: "a size", examples: ["1MB", "512KB"] });
+
+const rate = z
+  .string()
+  .regex(RATE)
+  .transform(ratePerSecond)
+  .pipe(z.number().positive())
+  .meta({ wanted: "a rate", examples: ["50/s", "600/min"] });
+
+const text = z.string().min(1);
+const constant = z
+  .union([z.string(), z.number(), z.boolean(), z.null()])
+  .meta({ wanted: "a text, a number, true, false or null" });
+
+export const nullPolicy = z.enum(["send", "omit", "reject"]);
+export const as = z.enum(["string", "number", "boolean", "json"]);
+
+/** Which of `column`, `value` and `template` may stand together is checked with better words in mapping.ts. */
+export const field = z
+  .strictObject({
+    column: text.optional().meta({
+      description: "The model's column. In mode `event`, `old.COLUMN` is its value before the change.",
+      examples: ["full_name"],
+    }),
+    value: constant.optional().meta({ description: "The same value for every record.", examples: ["customer"] }),
+    template: text.optional().meta({
+      description: "A Liquid template over the model's columns.",
+      examples: ["{{ first_name }} {{ last_name }}"],
+    }),
+    null: nullPolicy.optional().meta({
+      description: "What becomes of a null: `send` it (the default), `omit` the field, or `reject` the record.",
+    }),
+    as: as
+      .optional()
+      .meta({ description: "How the value is written to JSON; by default as the column's type wants it." }),
+  })
+  .meta({
+    wanted: "a column's name, or a mapping with `column`, `value` or `template`",
+    examples: ["{ column: full_name, null: omit }"],
+  });
+
+export const map = z.union([z.literal("*"), z.array(text), z.record(z.string(), z.union([text, field]))]).meta({
+  wanted: '`"*"`, a list of columns, or a mapping of the destination\'s fields to columns',
+  examples: ["{ email: email }"],
+});
+
+const onDelete = z
+  .union([
+    z.enum(["delete", "clear", "ignore"]),
+    z.strictObject({
+      archive: z.record(z.string(), constant).meta({
+        description: "Fields to set on the record, instead of deleting it.",
+        examples: ["{ status: inactive }"],
+      }),
+    }),
+  ])
+  .meta({ wanted: "`delete`, `clear`, `ignore` or `{ archive: { FIELD: VALUE } }`" });
+
+export const sync = z.strictObject({
+  model: z.string().meta({ description: "The model whose rows are sent." }),
+  destination: z.string().meta({ description: "Where they are sent." }),
+  object: text.optional().meta({
+    description: "The destination's object: a table, `contacts`. Not for destinations that have only one.",
+    examples: ["contacts"],
+  }),
+  mode: z.enum(["upsert", "mirror", "insert", "update", "event"]).default("upsert").meta({
+    description: "What an insert, an update and a delete become at the destination.",
+  }),
+  on_delete: onDelete
+    .optional()
+    .meta({ description: "Mode `mirror`: what becomes of a record whose row is gone. Default `delete`." }),
+  on: z
+    .array(z.enum(["insert", "update", "delete"]))
+    .min(1)
+    .optional()
+    .meta({
+      description: "Mode `event`: which operations are sent. Default: all three.",
+      examples: ["[insert, delete]"],
+    }),
+  match: text.optional().meta({
+    description:
+      "The destination's field that identifies a record. Default: the fields that the model's key is mapped to.",
+    examples: ["email"],
+  }),
+  where: text.optional().meta({
+    description:
+      "Only rows for which this holds. A row that begins to hold counts as inserted, one that ceases to as deleted.",
+    examples: ["plan != 'internal'"],
+  }),
+  map: map.optional().meta({
+    description: 'The destination\'s fields and what they get. Default `"*"`: every column under its own name.',
+  }),
+  backfill: z
+    .boolean()
+    .optional()
+    .meta({
+      description: "Whether the rows that exist are sent first. Default true, in mode `event` false.",
+      examples: [false],
+    }),
+  batch: z
+    .strictObject({
+      rows: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .optional()
+        .meta({ description: "Most records in one request.", examples: [500] }),
+      bytes: size.optional().meta({ description: "Largest request." }),
+      age: duration.optional().meta({ description: "How long a batch that is not full waits for more." }),
+    })
+    .optional()
+    .meta({
+      description: "How records are gathered into requests. Default: the destination's own.",
+      examples: ["{ rows: 500, age: 20ms }"],
+    }),
+  on_truncate: z.enum(["stop", "delete", "ignore"]).optional().meta({
+    description:
+      "What a TRUNCATE of the table does: `stop` the sync, `delete` every record (mode `mirror`), or `ignore` it. Default: `stop` in mode `mirror`, else `ignore`.",
+  }),
+  unchanged: z.enum(["auto", "omit", "fetch"]).default("auto").meta({
+    description:
+      "Large values that the source did not send because they did not change: `omit` the field, `fetch` the row, or `auto`: omit where the destination can update a part of a record, else fetch.",
+  }),
+  attempts: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(12)
+    .meta({
+      description: "How often one record is tried while others are accepted, before it becomes a failure to look at.",
+      examples: [12],
+    }),
+  options: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: "The destination's own settings for this sync." }),
+});
+
+export const model = z.strictObject({
+  source: z.string().meta({ description: "The source that holds it." }),
+  table: text.optional().meta({
+    description:
+      "A table or view: `schema.name` or `name`, as the database spells it. A part with a dot or a space stands in double quotes.",
+    examples: ["public.users"],
+  }),
+  sql: text
+    .optional()
+    .meta({ description: "A file with a SELECT. Not available yet.", examples: ["models/golden_users.sql"] }),
+  key: z
+    .union([text, z.array(text).min(1)])
+    .optional()
+    .meta({
+      wanted: "a column, or a list of columns",
+      description: "The columns that identify a row. Default: the table's primary key.",
+      examples: ["id", "[tenant, id]"],
+    }),
+});
+
+/** The keys that every source has; the rest is its connector's. */
+export const sourceBase = z.strictObject({
+  type: z.string().meta({ description: "Which connector.", examples: ["postgres"] }),
+});
+
+/** The keys that every destination has; the rest is its connector's. */
+export const destinationBase = z.strictObject({
+  type: z.string().meta({ description: "Which connector.", examples: ["webhook"] }),
+  rate: rate
+    .optional()
+    .meta({ description: "Most requests in a time, over all syncs. Default: the destination's own." }),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .meta({
+      description: "Most requests in flight, over all syncs. Default: the destination's own.",
+      examples: [8],
+    }),
+});
+
+export const project = z.strictObject({
+  name: name.default("tailrace").meta({
+    description:
+      "The project. Part of the names of what is made on the source, so two projects on one database need two names.",
+    examples: ["shop"],
+  }),
+  state: z
+    .strictObject({
+      path: text
+        .default(".tailrace/state.db")
+        .meta({ description: "The SQLite file that holds checkpoints and failures, relative to this file." }),
+    })
+    .prefault({})
+    .meta({ description: "Where progress is kept.", examples: ["{ path: .tailrace/state.db }"] }),
+  log: z
+    .strictObject({
+      level: z
+        .enum(["debug", "info", "warn", "error"])
+        .default("info")
+        .meta({ description: "The least severe message that is written." }),
+    })
+    .prefault({})
+    .meta({ description: "What is logged.", examples: ["{ level: info }"] }),
+  sources: z
+    .record(name, sourceBase)
+    .default({})
+    .meta({
+      description: "Databases to read from, by name.",
+      examples: ['{ shop: { type: postgres, url: "${SHOP_URL}" } }'],
+    }),
+  models: z
+    .record(name, model)
+    .default({})
+    .meta({ description: "What to read, by name.", examples: ["{ users: { source: shop, table: public.users } }"] }),
+  destinations: z
+    .record(name, destinationBase)
+    .default({})
+    .meta({
+      description: "Tools to write to, by name.",
+      examples: ['{ hook: { type: webhook, url: "https://example.com/in" } }'],
+    }),
+  syncs: z
+    .record(name, sync)
+    .default({})
+    .meta({
+      description: "What goes where, by name.",
+      examples: ["{ users_to_hook: { model: users, destination: hook } }"],
+    }),
+});
+
+export type SyncInput = z.output<typeof sync>;
+export type ModelInput = z.output<typeof model>;
+export type MapInput = z.output<typeof map>;
