@@ -34,7 +34,12 @@ export interface Entry extends Item {
   live: boolean;
   bytes: number;
   queuedAtMs: number;
+  /** Requests that it was in. */
   attempts: number;
+  /** Failed requests that are held against it: others were taken between them. */
+  faults: number;
+  /** When it was last sent in vain, ms since the epoch; 0: never. */
+  triedAtMs: number;
   /** Items of what was merged into it. */
   also: Item[] | null;
   /** The next entry of the same key. */

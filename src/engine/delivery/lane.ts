@@ -54,6 +54,7 @@ export class Lane implements GateUser {
   readonly #log: Log;
   /** Batches to be sent again, the earliest first. Their entries count as being sent. */
   #again: Again[] = [];
+  #tookAgain = false;
   #sending = 0;
   #halted = true;
   #timer: NodeJS.Timeout | null = null;
@@ -128,7 +129,7 @@ export class Lane implements GateUser {
   async sendOne(): Promise<void> {
     this.#sending += 1;
     try {
-      const entries = this.#takeAgain() ?? this.#queue.take(this.#limits.rows, this.#limits.bytes);
+      const entries = this.#take();
       const ready = await this.#complete(entries);
       if (ready.length > 0) await this.#send(ready);
     } catch (error) {
@@ -141,11 +142,17 @@ export class Lane implements GateUser {
     }
   }
 
-  #takeAgain(): readonly Entry[] | null {
+  /** What failed before goes first, but takes turns with what is new: a row that breaks every request must not be all that a failing destination is asked. */
+  #take(): readonly Entry[] {
     const first = this.#again[0];
-    if (first === undefined || first.dueMs > Date.now()) return null;
-    this.#again.shift();
-    return first.entries;
+    const due = first !== undefined && first.dueMs <= Date.now();
+    if (due && !(this.#tookAgain && this.#queue.readyLive + this.#queue.readyBackfill > 0)) {
+      this.#tookAgain = true;
+      this.#again.shift();
+      return first.entries;
+    }
+    this.#tookAgain = false;
+    return this.#queue.take(this.#limits.rows, this.#limits.bytes);
   }
 
   /** Drops barriers, and fills in what must be read at the source. */
@@ -220,7 +227,8 @@ export class Lane implements GateUser {
         const outcome = outcomes[place]!;
         if (outcome.status === "rejected") this.#reject(entry, outcome.error);
         else if (outcome.status === "retry") {
-          if (entry.attempts >= this.#limits.attempts) this.#reject(entry, exhausted(entry, outcome.error));
+          entry.faults += 1;
+          if (entry.faults >= this.#limits.attempts) this.#reject(entry, exhausted(entry, outcome.error));
           else {
             again.push(entry);
             waitMs = Math.max(waitMs, askedMs(outcome.afterMs, backoffMs(entry.attempts)));
@@ -246,6 +254,7 @@ export class Lane implements GateUser {
       this.#sendAgain(entries, 0);
       return;
     }
+    const previousSuccessMs = this.#gate.lastSuccessMs;
     const waitMs = this.#gate.failed(error, sentAtMs);
     this.#log.warn("a request failed; it will be sent again", {
       code: error.code,
@@ -255,10 +264,11 @@ export class Lane implements GateUser {
       error: error.message,
     });
     // A row that fails again and again while others are taken is at fault itself. While nothing is taken, the destination is.
-    const blamed =
-      entries.some((entry) => entry.attempts >= this.#limits.attempts) &&
-      this.#gate.lastSuccessMs > entries[0]!.queuedAtMs;
-    const ownFault = blamed && (error.consequence === "transient" || error.consequence === "unknown-outcome");
+    const othersTaken = previousSuccessMs > previousAttemptMs(entries);
+    const counts = othersTaken && (error.consequence === "transient" || error.consequence === "unknown-outcome");
+    if (counts) for (const entry of entries) entry.faults += 1;
+    const ownFault = counts && entries.some((entry) => entry.faults >= this.#limits.attempts);
+    for (const entry of entries) entry.triedAtMs = sentAtMs;
     if (!ownFault) this.#sendAgain(entries, waitMs);
     else if (entries.length === 1) this.#reject(entries[0]!, exhausted(entries[0]!, error));
     else this.#halve(entries);
@@ -295,6 +305,11 @@ export class Lane implements GateUser {
       this.#gate.wake();
     }, ms);
   }
+}
+
+/** When these were last tried; for a first attempt, when they were queued. */
+function previousAttemptMs(entries: readonly Entry[]): number {
+  return Math.max(...entries.map(({ triedAtMs, queuedAtMs }) => triedAtMs || queuedAtMs));
 }
 
 /** Whether the sync must wait for a person. */

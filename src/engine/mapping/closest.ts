@@ -1,6 +1,6 @@
 /** ` (did you mean "email"?)` for the candidate that is a likely slip of `name`; empty when none is. */
 export function didYouMean(name: string, candidates: readonly string[]): string {
-  const limit = Math.max(1, Math.floor(name.length / 3));
+  const limit = Math.min(Math.ceil(name.length / 3), name.length - 1);
   let best: string | null = null;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {

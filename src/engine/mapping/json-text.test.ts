@@ -83,7 +83,8 @@ test("as number keeps value and digits, whatever the decoration", () => {
 test("as boolean takes what databases and people write", () => {
   for (const text of ["true", "t", "TRUE", "yes", "Y", "on", "1"]) expect(toJsonBoolean(text)).toBe("true");
   for (const text of ["false", "f", "False", "no", "N", "off", "0"]) expect(toJsonBoolean(text)).toBe("false");
-  for (const text of ["", "2", "tru", "null", " true", "constructor", "__proto__"]) expect(toJsonBoolean(text)).toBeNull();
+  for (const text of ["", "2", "tru", "null", " true", "constructor", "__proto__"])
+    expect(toJsonBoolean(text)).toBeNull();
 });
 
 test("line breaks between the tokens of JSON become spaces, and nothing else changes", () => {

@@ -102,9 +102,9 @@ function placeOf(name: Segment, path: readonly Segment[], columns: readonly Colu
   }
   const place = columns.findIndex((column) => column.name === name);
   if (place < 0) throw new TemplateMistake(`the template reads "${prefix}${name}"`, name);
-  // Values are texts, numbers or booleans; of a text Liquid can read these three.
+  // Values are texts, numbers or booleans, of which Liquid can read a text's length only.
   const isText = columns[place]!.comparison === "text";
-  const property = path.find((segment) => !isText || (segment !== "size" && segment !== "first" && segment !== "last"));
+  const property = path.find((segment) => !isText || segment !== "size");
   if (property !== undefined) {
     const shown = typeof property === "object" ? "[…]" : String(property);
     throw new TemplateMistake(`the template reads "${shown}" of column "${name}", which has no fields`);
@@ -139,8 +139,10 @@ class NumberText extends Drop implements Comparable {
     this.#text = text;
   }
 
-  override valueOf(): string {
-    return this.#text;
+  /** What filters and `case` see: a number where it prints the same, else the text. */
+  override valueOf(): string | number {
+    const number = Number(this.#text);
+    return String(number) === this.#text ? number : this.#text;
   }
 
   override toString(): string {

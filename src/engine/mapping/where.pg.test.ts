@@ -18,7 +18,9 @@ test("a where is true, false and unknown for the rows that PostgreSQL says", asy
         const columns = TYPES.map(([name, type], place) => {
           return `v[${place + 1}]::${type}${type === "text" ? ' COLLATE "C"' : ""} AS "${name}"`;
         });
-        const answers = conditions.map((text, index) => `CASE WHEN (${text}) THEN 't' WHEN NOT (${text}) THEN 'f' ELSE 'u' END AS c${index}`);
+        const answers = conditions.map(
+          (text, index) => `CASE WHEN (${text}) THEN 't' WHEN NOT (${text}) THEN 'f' ELSE 'u' END AS c${index}`,
+        );
         const parameters = rows.map((_, index) => `($${index + 1}::text[], ${index})`);
         const expected = await database.rows(
           `SELECT ${answers.join(", ")} FROM (SELECT ${columns.join(", ")}, place FROM (VALUES ${parameters.join(", ")}) AS given (v, place)) AS t ORDER BY place`,

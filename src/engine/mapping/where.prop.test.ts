@@ -15,7 +15,10 @@ test("columns that were not sent: the result holds for whatever they may be, or 
       const { filter, reads } = compileWhere(syncWith(), { text, at: "tailrace.yml:1:1" }, CONDITION_RELATION);
       const partial: Value[] = row.map((value, place) => (hidden[place]! ? UNCHANGED : value));
       const result = filter(partial);
-      const filled = [row, ...others.map((other) => row.map((value, place) => (hidden[place]! ? other[place]! : value)))];
+      const filled = [
+        row,
+        ...others.map((other) => row.map((value, place) => (hidden[place]! ? other[place]! : value))),
+      ];
       if (result === null) {
         told.no++;
         expect(reads.some((place) => hidden[place]!)).toBe(true);
@@ -31,15 +34,45 @@ test("columns that were not sent: the result holds for whatever they may be, or 
 });
 
 test("any text at all is either a condition or a mistake with its place", () => {
-  const pieces = fc.constantFrom("t", "n", "b", "=", "<", "(", ")", ",", "IN", "NOT", "IS", "AND", "'a'", "1", "-", "LIKE", "BETWEEN", "NULL", '"u U"', "'", '"');
+  const pieces = fc.constantFrom(
+    "t",
+    "n",
+    "b",
+    "=",
+    "<",
+    "(",
+    ")",
+    ",",
+    "IN",
+    "NOT",
+    "IS",
+    "AND",
+    "'a'",
+    "1",
+    "-",
+    "LIKE",
+    "BETWEEN",
+    "NULL",
+    '"u U"',
+    "'",
+    '"',
+  );
   fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.array(pieces).map((parts) => parts.join(" "))), (text) => {
-      try {
-        compileWhere(syncWith(), { text, at: "tailrace.yml:1:1" }, CONDITION_RELATION);
-      } catch (error) {
-        expect((error as Error).message).toMatch(/^tailrace\.yml:1:1: sync "users_to_crm": where, (line \d+, )?character \d+: /);
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: "binary" }),
+        fc.array(pieces).map((parts) => parts.join(" ")),
+      ),
+      (text) => {
+        try {
+          compileWhere(syncWith(), { text, at: "tailrace.yml:1:1" }, CONDITION_RELATION);
+        } catch (error) {
+          expect((error as Error).message).toMatch(
+            /^tailrace\.yml:1:1: sync "users_to_crm": where, (line \d+, )?character \d+: /,
+          );
+        }
+      },
+    ),
     { numRuns: 2_000 },
   );
 });

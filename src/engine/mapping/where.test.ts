@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { UNCHANGED, type Value } from "../../contracts/values.ts";
 import { relationWith, syncWith, thrownBy } from "../../../test/support/syncs.ts";
-import { TailraceError } from "../../contracts/errors.ts";
+import type { TailraceError } from "../../contracts/errors.ts";
 import { compileWhere } from "./where.ts";
 
 const relation = relationWith({
@@ -94,7 +94,7 @@ test.each<[string, Row, boolean]>([
   ["NOT plan = 'a' AND active", { plan: "b", active: "true" }, true],
   ["plan = 'a' IS NULL", { plan: null }, true],
   ["NOT active IS NULL", { active: "true" }, true],
-  ['"Full Name" = \'Ann\'', { "Full Name": "Ann" }, true],
+  ["\"Full Name\" = 'Ann'", { "Full Name": "Ann" }, true],
   ["PLAN = 'pro' aNd Active iS tRuE", { plan: "pro", active: "true" }, true],
   ["plan='a'\n  and\ttotal>=1", { plan: "a", total: "1" }, true],
   ["TRUE", {}, true],
@@ -127,9 +127,9 @@ test("it reads only the columns that it names", () => {
 });
 
 test.each([
-  ["plann = 'a'", 'source.model', 'where, character 1: model "users" has no column "plann" (did you mean "plan"?)'],
-  ["active AND\n  x = 1", 'source.model', 'where, line 2, character 3: model "users" has no column "x"'],
-  ['"PLAN" = \'a\'', 'source.model', 'where, character 1: model "users" has no column "PLAN" (did you mean "plan"?)'],
+  ["plann = 'a'", "source.model", 'where, character 1: model "users" has no column "plann" (did you mean "plan"?)'],
+  ["active AND\n  x = 1", "source.model", 'where, line 2, character 3: model "users" has no column "x"'],
+  ["\"PLAN\" = 'a'", "source.model", 'where, character 1: model "users" has no column "PLAN" (did you mean "plan"?)'],
   ["", "config.invalid", "where, character 1: the condition is empty"],
   ["plan = ", "config.invalid", "where, character 8: expected a column or a value, but the condition ends here"],
   ["plan = 'a' plan", "config.invalid", 'where, character 12: expected the end of the condition, but found "plan"'],
@@ -139,17 +139,41 @@ test.each([
   ["plan = 'a", "config.invalid", "where, character 8: the string is not closed"],
   ['"plan = 1', "config.invalid", "where, character 1: the quoted name is not closed"],
   ["plan IN ()", "config.invalid", 'where, character 10: expected a column or a value, but found ")"'],
-  ["plan IS 'a'", "config.invalid", "where, character 9: expected NULL, TRUE, FALSE or DISTINCT FROM after IS, but found 'a'"],
-  ["plan NOT 'a'", "config.invalid", "where, character 10: expected IN, BETWEEN, LIKE or ILIKE after NOT, but found 'a'"],
+  [
+    "plan IS 'a'",
+    "config.invalid",
+    "where, character 9: expected NULL, TRUE, FALSE or DISTINCT FROM after IS, but found 'a'",
+  ],
+  [
+    "plan NOT 'a'",
+    "config.invalid",
+    "where, character 10: expected IN, BETWEEN, LIKE or ILIKE after NOT, but found 'a'",
+  ],
   ["plan LIKE plan", "config.invalid", 'where, character 11: expected a pattern in single quotes, but found "plan"'],
   ["plan LIKE 'a' ESCAPE '!!'", "config.invalid", "where, character 22: ESCAPE takes one character, or none"],
-  [String.raw`plan LIKE 'a\'`, "config.invalid", "where, character 1: the pattern must not end with the escape character"],
+  [
+    String.raw`plan LIKE 'a\'`,
+    "config.invalid",
+    "where, character 1: the pattern must not end with the escape character",
+  ],
   ["total LIKE '1%'", "config.invalid", 'where, character 1: LIKE needs a text, and column "total" is a number'],
   ["total > 'abc'", "config.invalid", `where, character 9: column "total" is a number, and 'abc' is not`],
   ["total IN (1, 'x')", "config.invalid", `where, character 14: column "total" is a number, and 'x' is not`],
-  ["active = 'maybe'", "config.invalid", `where, character 10: column "active" is true or false, and 'maybe' is neither`],
-  ["plan = 5", "config.invalid", 'where, character 8: column "plan" is a text and 5 is a number; they cannot be compared'],
-  ["active = 1", "config.invalid", 'where, character 10: column "active" is true or false and 1 is a number; they cannot be compared'],
+  [
+    "active = 'maybe'",
+    "config.invalid",
+    `where, character 10: column "active" is true or false, and 'maybe' is neither`,
+  ],
+  [
+    "plan = 5",
+    "config.invalid",
+    'where, character 8: column "plan" is a text and 5 is a number; they cannot be compared',
+  ],
+  [
+    "active = 1",
+    "config.invalid",
+    'where, character 10: column "active" is true or false and 1 is a number; they cannot be compared',
+  ],
   ["plan", "config.invalid", 'where, character 1: column "plan" is not a condition; compare it with something'],
   ["total IS TRUE", "config.invalid", 'where, character 1: column "total" is neither true nor false'],
   ["'true'", "config.invalid", "where, character 1: 'true' is not a condition; compare it with something"],
