@@ -13,15 +13,16 @@ export interface StateStore extends AsyncDisposable {
   // What needs no lease: the command line beside a running engine.
   statuses(): Promise<readonly StoredStatus[]>;
   load(sync: string): Promise<SyncState | null>;
+  /** In log order (position, then id), 100 unless `page` says otherwise. */
   failures(sync: string, page?: { readonly limit: number; readonly offset: number }): Promise<readonly DeadLetter[]>;
   /** Groups by (code, message), most first. */
   failureGroups(
     sync: string,
   ): Promise<readonly { readonly code: ErrorCode; readonly message: string; readonly count: number }[]>;
   failure(sync: string, id: string): Promise<DeadLetter | null>;
-  /** Leaves a request for whoever runs the sync, now or later. */
+  /** Leaves a request for whoever runs the sync, now or later. Its {@link Lease.requests} has it at the next call. */
   request(sync: string, request: SyncRequest): Promise<void>;
-  /** Forgets a sync that nobody runs: its state, failures and requests. */
+  /** Forgets a sync that nobody runs (`state.lease_held` else): its state, failures and requests. */
   forget(sync: string): Promise<void>;
 }
 
@@ -32,10 +33,11 @@ export interface Lease extends AsyncDisposable {
   load(): Promise<SyncState | null>;
   /**
    * Stores all of it or nothing. Rejects with `state.lease_lost` when fenced, `state.unavailable` when it could not be
-   * written (to be tried again), and never moves a position backwards unless `reset` is set.
+   * written (to be tried again); a position that would move backwards without `reset` is an `internal.defect`.
+   * A dead letter whose id is there already replaces it; an id in both `deadLetters` and `resolved` stays.
    */
   commit(change: StateChange): Promise<void>;
-  /** Requests not yet taken, oldest first. `take` them with {@link StateChange.takenRequests}. */
+  /** Requests not yet taken, oldest first; cheap enough to ask several times a second. `take` them with {@link StateChange.takenRequests}. */
   requests(): Promise<readonly { readonly id: number; readonly request: SyncRequest }[]>;
   /** A line for `status`; cheap, may be lost in a crash. */
   report(status: StatusReport): Promise<void>;

@@ -22,6 +22,7 @@ export class DeadLetters {
 
   /** One that is there already is replaced: the delivery failed again. */
   put(sync: string, letter: DeadLetter): void {
+    // An answer that was shortened may end in half a character, which UTF-8 cannot hold.
     const content = [
       letter.id,
       JSON.stringify(letter.key),
@@ -33,7 +34,7 @@ export class DeadLetters {
       letter.attempts,
       letter.failedAtMs,
       letter.payload,
-    ];
+    ].map((value) => (typeof value === "string" ? value.toWellFormed() : value));
     this.#connection.run(
       `INSERT OR REPLACE INTO failure (sync, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       sync,

@@ -90,7 +90,7 @@ class SqliteStateStore implements StateStore {
   }
 
   [Symbol.asyncDispose]() {
-    return this.#link.close();
+    return ending(() => this.#link.close());
   }
 }
 
@@ -133,6 +133,15 @@ class SqliteLease implements Lease {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#link.unwatch(this.#owner);
     if (this.#link.closed) return;
-    await this.#link.call("release", this.#owner);
+    await ending(() => this.#link.call("release", this.#owner));
+  }
+}
+
+/** Nothing that matters is written at an end: a full disk must not turn an orderly stop into a failure. */
+async function ending(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (TailraceError.from(error).code !== "state.unavailable") throw error;
   }
 }

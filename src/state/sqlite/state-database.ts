@@ -63,11 +63,12 @@ export class StateDatabase {
     return held.owner;
   }
 
+  /** Whether or not it can be written: without a heartbeat the lease ends by itself. */
   release(owner: string): void {
     const held = this.#held.get(owner);
     if (held === undefined) return;
-    this.flushReports();
     this.#held.delete(owner);
+    this.flushReports();
     this.#writable().leases.release(held);
   }
 
@@ -103,6 +104,11 @@ export class StateDatabase {
 
   requestsHeld(owner: string): StoredRequest[] {
     return this.#writable().requests.of(this.#heldBy(owner).sync);
+  }
+
+  /** Of a sync that may be another's; for looking only. */
+  waitingRequests(sync: string): StoredRequest[] {
+    return this.#readable()?.requests.of(sync) ?? [];
   }
 
   /** Kept in memory until {@link flushReports}. */
@@ -177,17 +183,22 @@ export class StateDatabase {
     });
   }
 
-  /** Releases every lease. */
+  /** Releases every lease that can be. Throws after everything is closed. */
   close(): void {
-    const tables = this.#tables;
+    if (this.#tables === null) return;
+    const { connection } = this.#tables;
+    const failures: unknown[] = [];
+    const attempt = (work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    for (const owner of this.#held.keys()) attempt(() => this.release(owner));
     this.#tables = null;
-    if (tables === null) return;
-    try {
-      for (const held of this.#held.values()) tables.leases.release(held);
-      this.#held.clear();
-    } finally {
-      tables.connection.close();
-    }
+    attempt(() => connection.close());
+    if (failures.length > 0) throw failures[0];
   }
 
   #open(): Tables | null {
