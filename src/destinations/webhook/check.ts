@@ -6,6 +6,8 @@ import type { TlsOptions } from "../../kit/http/connector.ts";
 import { probeConnection } from "../../kit/http/probe.ts";
 import type { WebhookSettings } from "./settings.ts";
 
+const UNREACHABLE_FIX = "Check the host and port of `url`, DNS, and the network in between; for a certificate, `tls`.";
+
 export interface CheckParts {
   readonly settings: WebhookSettings;
   readonly guard: AddressGuard;
@@ -20,13 +22,6 @@ export async function checkConnection(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  if (origins.size === 0 && parts.settings.url.includes("{")) {
-    findings.push({
-      level: "info",
-      code: "webhook.url_per_row",
-      message: "The URL is made from each row, so the connection cannot be checked beforehand.",
-    });
-  }
   if (parts.settings.secret === undefined) {
     findings.push({
       level: "info",
@@ -67,7 +62,7 @@ async function checkOrigin(parts: CheckParts, origin: string, signal: AbortSigna
         level: "error",
         code: blocked ? "webhook.blocked_address" : "webhook.unreachable",
         message: failure.message,
-        fix: failure.hint,
+        fix: blocked ? failure.hint : UNREACHABLE_FIX,
       },
     ];
   }

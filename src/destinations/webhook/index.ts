@@ -16,6 +16,12 @@ import { parseSecret } from "./signature.ts";
 import type { SigningSecret } from "./signature.ts";
 import { WebhookWriter } from "./writer.ts";
 
+const HOST_PER_ROW: Finding = {
+  level: "info",
+  code: "webhook.host_per_row",
+  message: "The host is made from each row, so the connection cannot be checked beforehand.",
+};
+
 class WebhookDestination implements Destination {
   readonly limits;
   readonly capabilities = {
@@ -65,8 +71,8 @@ class WebhookDestination implements Destination {
     for (const target of targets) {
       try {
         const { plan } = this.#plan(target);
-        const origin = plan.fixedOrigin;
-        if (origin !== null) origins.add(origin);
+        if (plan.origin !== null) origins.add(plan.origin);
+        else if (!findings.includes(HOST_PER_ROW)) findings.push(HOST_PER_ROW);
       } catch (error) {
         const { message } = TailraceError.from(error);
         findings.push({ level: "error", code: "webhook.request", message, subject: target.sync });

@@ -23,7 +23,8 @@ export class RequestPlan {
   readonly urlPerRow: boolean;
   /** Even the host does. */
   readonly hostPerRow: boolean;
-  readonly methodPerRow: boolean;
+  /** Where requests go; null when the host depends on the row. */
+  readonly origin: string | null;
   readonly #url: RowText;
   readonly #method: RowText;
   readonly #headers: readonly (readonly [name: string, value: RowText])[];
@@ -44,24 +45,19 @@ export class RequestPlan {
       rowText(`headers.${name}`, value, "text", target, perRow),
     ]);
     this.urlPerRow = this.#url.constant === null;
-    this.hostPerRow = this.urlPerRow && hostIsTemplated(source);
-    this.methodPerRow = this.#method.constant === null;
-    const fixed = !this.urlPerRow && !this.methodPerRow && this.#headers.every(([, value]) => value.constant !== null);
+    this.hostPerRow = this.urlPerRow && authorityOf(source) === null;
+    const fixed =
+      !this.urlPerRow && this.#method.constant !== null && this.#headers.every(([, value]) => value.constant !== null);
     this.#fixed = null;
     try {
       // What is the same for every row is wrong for every row.
-      if (this.#url.constant !== null) parsePlace(this.#url.constant);
+      this.origin = this.hostPerRow ? null : parsePlace(this.#url.constant ?? authorityOf(source) ?? "").origin;
       if (this.#method.constant !== null) parseMethod(this.#method.constant);
       for (const [name, value] of this.#headers) if (value.constant !== null) assertHeader(name, value.constant);
       if (fixed) this.#fixed = this.#make((text) => text.constant ?? "");
     } catch (error) {
       throw new TailraceError("destination.config", error instanceof Error ? error.message : "wrong request");
     }
-  }
-
-  /** For checks: where requests go, when that is the same for every row. */
-  get fixedOrigin(): string | null {
-    return this.#url.constant === null ? null : parsePlace(this.#url.constant).origin;
   }
 
   /** @throws TailraceError `delivery.mapping` when this row makes no request that may be sent. */
@@ -85,9 +81,9 @@ function joinPath(url: string, path: string | undefined): string {
   return url.replace(/\/$/, "") + path;
 }
 
-function hostIsTemplated(source: string): boolean {
-  const authority = /^\s*https?:\/\/([^/?#{}]*)([/?#]|$)/i.exec(source);
-  return authority === null;
+/** Scheme and host, when no part of them is a template. */
+function authorityOf(source: string): string | null {
+  return /^\s*(https?:\/\/[^/?#{}]*)(?:[/?#]|$)/i.exec(source)?.[1] ?? null;
 }
 
 function parsePlace(text: string): Place {

@@ -14,25 +14,36 @@ export interface RowText {
 
 class EmptyValue extends Error {}
 
-const LIMITS = {
-  ownPropertyOnly: true,
-  strictFilters: true,
-  templates: {},
-  renderLimit: 1000,
-  memoryLimit: 10_000_000,
-};
+function engine(outputEscape: (value: unknown) => string): Liquid {
+  const liquid = new Liquid({
+    ownPropertyOnly: true,
+    strictFilters: true,
+    // The same row must give the same request on every machine.
+    timezoneOffset: 0,
+    locale: "en-US",
+    templates: {},
+    parseLimit: 100_000,
+    renderLimit: 1000,
+    memoryLimit: 10_000_000,
+    outputEscape,
+  });
+  for (const tag of ["include", "render", "layout", "block"]) {
+    const parse = () => {
+      throw new Error(`the tag "${tag}" is not available: a template cannot read other files`);
+    };
+    liquid.registerTag(tag, { parse, render() {} });
+  }
+  return liquid;
+}
 
 const ENGINES = {
-  url: new Liquid({
-    ...LIMITS,
-    outputEscape: (value: unknown) => {
-      const text = plainText(value);
-      // `/users/` is another resource than `/users/42`.
-      if (text === "") throw new EmptyValue();
-      return encodeURIComponent(text.toWellFormed());
-    },
+  url: engine((value) => {
+    const text = plainText(value);
+    // `/users/` is another resource than `/users/42`.
+    if (text === "") throw new EmptyValue();
+    return encodeURIComponent(text.toWellFormed());
   }),
-  text: new Liquid({ ...LIMITS, outputEscape: plainText }),
+  text: engine(plainText),
 };
 
 const ROW_NAMES = new Set(["record", "old", "key", "match", "id", "op", "change", "position"]);
