@@ -28,6 +28,8 @@ export interface ReceiverCounts {
   readonly rows: number;
   readonly acknowledgedRows: number;
   readonly inFlight: number;
+  /** Connections that are open now. */
+  readonly connections: number;
 }
 
 /** A scripted HTTP receiver on 127.0.0.1 that notes everything it sees. */
@@ -59,7 +61,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const attemptHeader = (options.attemptHeader ?? "tailrace-attempt").toLowerCase();
   let script = scriptOf(options.script ?? (() => OK));
   let holding: Gate = gate();
-  const counts = { requests: 0, rows: 0, acknowledgedRows: 0, inFlight: 0 };
+  const counts = { requests: 0, rows: 0, acknowledgedRows: 0, inFlight: 0, connections: 0 };
   const waiters = new Set<() => void>();
   const changed = (): void => {
     for (const waiter of waiters) waiter();
@@ -138,8 +140,13 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
+    counts.connections += 1;
     socket.on("error", () => {});
-    socket.once("close", () => sockets.delete(socket));
+    socket.once("close", () => {
+      sockets.delete(socket);
+      counts.connections -= 1;
+      changed();
+    });
   });
   const listen = async (port: number): Promise<void> => {
     server.listen(port, "127.0.0.1");
