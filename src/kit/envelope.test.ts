@@ -45,6 +45,31 @@ test("a key of several columns, with names that need escaping", () => {
   expect(parsed.key).toEqual({ 'a"': "x\ty", __proto__x: "Infinity", é: true });
 });
 
+test("is one line, even where a key is JSON on several", () => {
+  const keyed = shapeOf({ doc: "json", list: "text[]" });
+  const row = delivery({
+    shape: keyed,
+    values: ["{}", "[]"],
+    key: ['{\n "a":\r\n 1}', '["x",\n"y"]'],
+    matchFields: ["doc", "list"],
+  });
+  const text = new EnvelopeWriter("s").write(row);
+  expect(text).not.toMatch(/[\r\n]/);
+  expect((JSON.parse(text) as { key: unknown }).key).toEqual({ doc: { a: 1 }, list: ["x", "y"] });
+});
+
+test("times are the same whatever was written before", () => {
+  fc.assert(
+    fc.property(fc.array(fc.bigInt({ min: -5_000_000n, max: 5_000_000n })), (all) => {
+      const writer = new EnvelopeWriter("s");
+      for (const committedAt of all) {
+        const text = writer.write(delivery({ shape, values: ["1", null, null, null], committedAt }));
+        expect(text).toContain(`"committed_at":"${rfc3339(committedAt)}"`);
+      }
+    }),
+  );
+});
+
 test.each([
   [0n, "1970-01-01T00:00:00.000000Z"],
   [1n, "1970-01-01T00:00:00.000001Z"],

@@ -14,6 +14,7 @@ export class EnvelopeWriter {
   #keyOf: Relation | null = null;
   #keyColumns: readonly { readonly name: string; readonly column: Column }[] = [];
   #committedAt: bigint | null = null;
+  #second = { startMicros: 0n, text: "1970-01-01T00:00:00" };
   #committedAtJson = "null";
 
   constructor(sync: string) {
@@ -58,30 +59,49 @@ export class EnvelopeWriter {
   #time(committedAt: bigint | null): string {
     if (committedAt !== this.#committedAt) {
       this.#committedAt = committedAt;
-      this.#committedAtJson = committedAt === null ? "null" : `"${rfc3339(committedAt)}"`;
+      this.#committedAtJson = committedAt === null ? "null" : `"${this.#timeText(committedAt)}"`;
     }
     return this.#committedAtJson;
   }
+
+  #timeText(micros: bigint): string {
+    let fraction = micros - this.#second.startMicros;
+    if (fraction < 0n || fraction >= MICROS) {
+      this.#second = secondOf(micros);
+      fraction = micros - this.#second.startMicros;
+    }
+    return withFraction(this.#second.text, fraction);
+  }
 }
+
+const MICROS = 1_000_000n;
 
 /** µs since the epoch as `2026-11-24T07:14:18.123456Z`. */
 export function rfc3339(micros: bigint): string {
-  let seconds = micros / 1_000_000n;
-  let fraction = micros % 1_000_000n;
-  if (fraction < 0n) {
-    fraction += 1_000_000n;
-    seconds -= 1n;
-  }
-  // Whole seconds are exact in a Date; the fraction never goes through one.
-  const whole = new Date(Number(seconds) * 1000).toISOString();
-  return `${whole.slice(0, -5)}.${fraction.toString().padStart(6, "0")}Z`;
+  const { startMicros, text } = secondOf(micros);
+  return withFraction(text, micros - startMicros);
+}
+
+/** The whole second that a time is in. Whole seconds are exact in a Date; the fraction never goes through one. */
+function secondOf(micros: bigint): { readonly startMicros: bigint; readonly text: string } {
+  const seconds = micros / MICROS - (micros % MICROS < 0n ? 1n : 0n);
+  return { startMicros: seconds * MICROS, text: new Date(Number(seconds) * 1000).toISOString().slice(0, -5) };
+}
+
+function withFraction(second: string, fraction: bigint): string {
+  return `${second}.${fraction.toString().padStart(6, "0")}Z`;
 }
 
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 function columnJson(column: Column, text: string): string {
   const { json } = column;
-  if (typeof json === "function") return json(text);
+  if (typeof json === "function") return oneLine(json(text));
   if (json === "number") return JSON_NUMBER.test(text) ? text : JSON.stringify(text);
-  return json === "string" ? JSON.stringify(text) : text;
+  return json === "string" ? JSON.stringify(text) : oneLine(text);
+}
+
+/** A line break in JSON can only be white space between its parts, and would end a line of NDJSON. */
+function oneLine(json: string): string {
+  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]+/g, " ") : json;
 }

@@ -9,7 +9,7 @@ import { HttpClient } from "../../kit/http/client.ts";
 import type { TlsOptions } from "../../kit/http/connector.ts";
 import { AnswerRules } from "./answers.ts";
 import { checkConnection } from "./check.ts";
-import { RequestPlan } from "./request-plan.ts";
+import { authorityOf, RequestPlan } from "./request-plan.ts";
 import { webhookSettings, webhookSyncOptions } from "./settings.ts";
 import type { WebhookSettings } from "./settings.ts";
 import { parseSecret } from "./signature.ts";
@@ -61,7 +61,7 @@ class WebhookDestination implements Destination {
       timeoutMs: settings.timeout_ms,
       answerBytes: settings.answer_bytes,
       tls: this.#tls,
-      hostIsPrivate: /^[^/]*\/\/[^/?#]*\{|^\s*\{/.test(settings.url),
+      hostIsPrivate: authorityOf(settings.url) === null,
     });
   }
 

@@ -82,7 +82,7 @@ function joinPath(url: string, path: string | undefined): string {
 }
 
 /** Scheme and host, when no part of them is a template. */
-function authorityOf(source: string): string | null {
+export function authorityOf(source: string): string | null {
   return /^\s*(https?:\/\/[^/?#{}]*)(?:[/?#]|$)/i.exec(source)?.[1] ?? null;
 }
 
