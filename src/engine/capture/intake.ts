@@ -102,34 +102,35 @@ export class Intake {
           entry.before = overlay(before, after);
           entry.after = null;
         }
-        return this.#addRow(entry, is === null);
+        return this.#addRow(entry, was, is);
       }
       case "insert":
         if (is === false || was !== false) return false;
-        return this.#addRow(newEntry(this.#mapping, "create", change, before, after, group, index), is === null);
+        return this.#addRow(newEntry(this.#mapping, "create", change, before, after, group, index), was, is);
       case "update":
         if (op !== "update" || is === false || was === false) return false;
-        return this.#addRow(newEntry(this.#mapping, "update", change, before, after, group, index), is === null);
+        return this.#addRow(newEntry(this.#mapping, "update", change, before, after, group, index), was, is);
       case "upsert":
         if (is === false) return false;
-        return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), is === null);
+        return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), was, is);
       case "mirror":
         if (is !== false) {
-          return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), is === null);
+          return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), was, is);
         }
         return was !== false && this.#addRemoval(change, overlay(before, after)!, group, index);
     }
   }
 
   /** Queues a row that is there now. When its key or its match value is new, what it was called before is dealt with first. */
-  #addRow(entry: Entry, refilter: boolean): boolean {
+  #addRow(entry: Entry, was: boolean | null, is: boolean | null): boolean {
     const { change, before, after, mapping } = entry;
     const row = after ?? before!;
     entry.key = keyOf(mapping.relation, row);
     const renamed = before !== null && after !== null ? this.#oldKey(mapping.relation, before, entry.key) : null;
     if (after !== null && change!.op !== "insert" && mapping.incomplete(after)) {
-      entry.refilter = refilter;
-      entry.fill = refilter || this.#fetches(renamed !== null);
+      entry.refilter = is === null;
+      // A row that may be new to the destination must be whole there: there is nothing that a partial record could complete.
+      entry.fill = is === null || this.#fetches(renamed !== null || was !== true);
     }
     const seam = this.#seam;
     if (seam.active) {
@@ -199,15 +200,14 @@ export class Intake {
     return kind === "ignore" ? null : kind;
   }
 
-  #fetches(renamed: boolean): boolean {
+  #fetches(newThere: boolean): boolean {
     switch (this.#sync.unchanged) {
       case "fetch":
         return true;
       case "omit":
         return false;
       case "auto":
-        // Under a new key there is nothing at the destination that a partial record could complete.
-        return renamed || !this.#partialUpdates || this.#sync.mode === "event";
+        return newThere || !this.#partialUpdates || this.#sync.mode === "event";
     }
   }
 

@@ -75,7 +75,7 @@ function recordOf(entry: Entry): MappedRecord {
       return mapping.clearRecord(entry.before!);
     default:
       // An event about a delete speaks of the row that is gone.
-      return entry.after === null ? mapping.old(entry.before!) : mapping.record(entry.after, entry.before);
+      return entry.after === null ? mapping.deleteRecord(entry.before!) : mapping.record(entry.after, entry.before);
   }
 }
 
