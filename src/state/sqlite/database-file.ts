@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { TailraceError } from "../../contracts/errors.ts";
 import { checksum } from "./checksum.ts";
 import { APPLICATION_ID, migrate, SCHEMA_VERSION, schemaText } from "./schema.ts";
-import { corrupt, sqliteError } from "./sqlite-error.ts";
+import { corrupt, isGeneral, sqliteError } from "./sqlite-error.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
 const SMALLEST_DATABASE_BYTES = 512;
@@ -47,6 +47,9 @@ export function openDatabaseFile(path: string, readOnly: boolean): DatabaseSync 
     } catch {
       // The first error says more.
     }
+    // Nothing is asked here but what every state file answers: a general error (an unknown file format, a table that
+    // is not there) comes from the file.
+    if (isGeneral(error)) throw new TailraceError("state.corrupt", sqliteError(error, path).message, { cause: error });
     throw sqliteError(error, path);
   }
 }
@@ -100,14 +103,7 @@ function prove(database: DatabaseSync, path: string): void {
   if (first !== "ok") throw corrupt(path, `integrity check: ${String(first)}`);
 
   const version = pragma(database, "user_version");
-  let meta: Record<string, unknown> | undefined;
-  try {
-    meta = database.prepare("SELECT name, value, checksum FROM meta WHERE name = 'schema'").get();
-  } catch (error) {
-    throw new TailraceError("state.corrupt", `${path}: the table of the schema's version cannot be read`, {
-      cause: error,
-    });
-  }
+  const meta = database.prepare("SELECT value, checksum FROM meta WHERE name = 'schema'").get();
   const value = String(meta?.["value"]);
   if (meta?.["checksum"] !== checksum("meta", ["schema", value]) || value !== String(version))
     throw corrupt(path, "the schema's version is damaged");

@@ -8,9 +8,7 @@ export interface StoredRequest {
   readonly request: SyncRequest;
 }
 
-/**
- * The rows of table `request`. The checksum leaves the id out: the database gives it on insert.
- */
+/** The rows of table `request`. */
 export class Requests {
   readonly #connection: Connection;
 
@@ -18,14 +16,17 @@ export class Requests {
     this.#connection = connection;
   }
 
+  /** Inside a write transaction. */
   add(sync: string, request: SyncRequest): void {
     const text = JSON.stringify(request);
-    this.#connection.run(
-      "INSERT INTO request (sync, request, checksum) VALUES (?, ?, ?)",
+    const row = this.#connection.get(
+      "INSERT INTO request (sync, request, checksum) VALUES (?, ?, '') RETURNING id",
       sync,
       text,
-      checksum("request", [sync, text]),
     );
+    // The checksum covers the id, which the database has only now given.
+    const id = Number(row?.["id"]);
+    this.#connection.run("UPDATE request SET checksum = ? WHERE id = ?", checksum("request", [id, sync, text]), id);
   }
 
   /**
@@ -37,9 +38,10 @@ export class Requests {
     // All rows, not only this sync's: one whose name was damaged must not look like another sync's.
     for (const row of this.#connection.all("SELECT id, sync, request, checksum FROM request ORDER BY id")) {
       const text = String(row["request"]);
-      if (checksum("request", [String(row["sync"]), text]) !== row["checksum"])
+      const id = Number(row["id"]);
+      if (checksum("request", [id, String(row["sync"]), text]) !== row["checksum"])
         throw corrupt(this.#connection.path, "a request does not match its checksum");
-      if (row["sync"] === sync) found.push({ id: Number(row["id"]), request: JSON.parse(text) as SyncRequest });
+      if (row["sync"] === sync) found.push({ id, request: JSON.parse(text) as SyncRequest });
     }
     return found;
   }

@@ -25,6 +25,11 @@ export function isBusy(error: unknown): boolean {
   return error instanceof Error && BUSY.has(((error as SqliteFailure).errcode ?? 0) & 0xff);
 }
 
+/** SQLITE_ERROR: a statement that makes no sense for this file. */
+export function isGeneral(error: unknown): boolean {
+  return error instanceof Error && (error as SqliteFailure).errcode === 1;
+}
+
 export function corrupt(path: string, what: string): TailraceError {
   return new TailraceError("state.corrupt", `${path}: ${what}`);
 }
