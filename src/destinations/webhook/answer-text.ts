@@ -19,23 +19,28 @@ export function answerText(
   const start = text.slice(0, READ).replaceAll(/\s+/g, " ").trim();
   if (start === "") return undefined;
   if (keepAsIs) return shorten(start);
-  const secrets = [...sent, ...rows.flatMap(valuesOf)].join("\n").toLowerCase();
+  const secrets = [...sent, ...rows.flatMap(valuesOf)].map(folded).join("\n");
   const words = new Set(secrets.match(/[\p{L}\p{N}]{4,}/gu) ?? []);
-  const names = new Set(rows.flatMap(namesOf).flatMap((name) => name.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []));
+  const names = new Set(rows.flatMap(namesOf).flatMap((name) => folded(name).match(/[\p{L}\p{N}]+/gu) ?? []));
   return shorten(
     start
       // `\u0041`, `%41` and `&#65;` could spell out what no word shows.
       .replaceAll(/\\u[0-9a-f]{4}|%[0-9a-f]{2}|&#x?[0-9a-f]+;?/gi, BLANK)
-      .replaceAll(/[\p{L}\p{N}]+/gu, (word) => {
-        const lower = word.toLowerCase();
-        if (lower.length < 3 || names.has(lower)) return word;
+      .replaceAll(/[\p{L}\p{N}\p{M}]+/gu, (word) => {
+        const plain = folded(word);
+        if (plain.length < 3 || names.has(plain)) return word;
         // Too long to be a word of a language: a token, or a value in another encoding.
         const hidden =
-          lower.length > 24 || secrets.includes(lower) || Iterator.from(words).some((known) => lower.includes(known));
+          plain.length > 24 || secrets.includes(plain) || Iterator.from(words).some((known) => plain.includes(known));
         return hidden ? BLANK : word;
       })
       .replaceAll(new RegExp(`${BLANK}(?:[^\\p{L}\\p{N}]{0,2}${BLANK})+`, "gu"), BLANK),
   );
+}
+
+/** Without case and accents, in which an echo may differ: `Straße` and `STRASSE` are the same. */
+function folded(text: string): string {
+  return text.normalize("NFKD").replaceAll(/\p{M}/gu, "").toUpperCase().toLowerCase();
 }
 
 function shorten(text: string): string {
