@@ -1,6 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { Agent, request } from "undici";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { recordReader } from "./envelope.ts";
@@ -177,6 +180,23 @@ test("the ledger in a file reads back as it was in memory", async () => {
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("a restart is marked after the last row of the dead sender, not before", async () => {
+  await using receiver = await startReceiver();
+  const rows = Array.from({ length: 5000 }, (_unused, at) => envelope(String(at), String(at), at)).join("\n");
+  const sender = spawn(process.execPath, [
+    "-e",
+    `const socket = require("node:net").connect(${new URL(receiver.url).port}, "127.0.0.1");
+     const body = process.argv[1] + " ".repeat(3_000_000);
+     socket.write("POST / HTTP/1.1\\r\\nhost: x\\r\\ncontent-length: " + Buffer.byteLength(body) + "\\r\\n\\r\\n");
+     socket.write(body, () => process.kill(process.pid, "SIGKILL"));`,
+    rows.slice(0, 100_000).replace(/\n[^\n]*$/, ""),
+  ]);
+  await once(sender, "exit");
+  await receiver.restart();
+  expect(receiver.ledger.entries.map(({ kind }) => kind)).toEqual(["request", "mark"]);
+  expect(receiver.counts.rows).toBeGreaterThan(100);
 });
 
 test("down refuses connections, up takes them again on the same port; until tells what it waited for", async () => {

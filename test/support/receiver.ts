@@ -6,6 +6,7 @@ import process from "node:process";
 import { gunzipSync } from "node:zlib";
 import { envelopeReader, type ReceivedRow, type RequestHead, type RowReader } from "./envelope.ts";
 import { type Draft, type Ledger, LedgerBook, type LedgerRequest } from "./ledger.ts";
+import { RESTART } from "./ledger-order.ts";
 import { perform } from "./receiver-answers.ts";
 import { type Gate, gate, OK, type Script, type ScriptRequest, type Action } from "./receiver-script.ts";
 
@@ -48,6 +49,11 @@ export interface Receiver extends AsyncDisposable {
   hold(): void;
   /** Resolves once `predicate` holds; asked at every arrival, answer and end. Rejects after `timeoutMs`. */
   until(predicate: (receiver: Receiver) => boolean, timeoutMs?: number): Promise<void>;
+  /**
+   * To be called when the sender is dead and before the next one starts: waits until everything that the dead one sent has been
+   * read, then marks the restart in the ledger. A bare mark could come before rows that still lie in a socket's buffer.
+   */
+  restart(): Promise<void>;
   /** Stops listening and resets every connection: the destination is down. */
   down(): Promise<void>;
   /** Listens again, on the same port. */
@@ -192,6 +198,12 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
         clearTimeout(timer);
         waiters.delete(check);
       });
+    },
+    restart: async () => {
+      // A connection that the system has taken, and we have not yet, is taken in the next turns.
+      for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate);
+      await receiver.until(() => counts.connections === 0 && counts.inFlight === 0);
+      book.mark(RESTART);
     },
     down,
     up: () => listen(port),
