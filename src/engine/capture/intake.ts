@@ -164,19 +164,10 @@ export class Intake {
 
   /** What must be finished under the row's old name before it is sent under the new one. */
   #removalOrBarrier(entry: Entry, key: string, rematched: boolean): Entry {
-    const { change, mapping, before, after, group, index } = entry;
+    const { change, mapping, before, group, index } = entry;
     const op = this.#removalOp();
     const removes = rematched && op !== null;
-    const first = newEntry(
-      mapping,
-      removes ? op : "barrier",
-      change!,
-      overlay(before, after),
-      null,
-      group,
-      index,
-      "-old",
-    );
+    const first = newEntry(mapping, removes ? op : "barrier", change!, before, null, group, index, "-old");
     first.key = key;
     return first;
   }

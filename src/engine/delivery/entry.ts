@@ -24,7 +24,7 @@ export interface Entry extends Item {
    * "" for what a change says; `-old` for the removal of the record under its old key or match value when the change gave
    * the row a new one. Part of the delivery's id.
    */
-  readonly half: "" | "-old";
+  half: "" | "-old";
   /** mode `event`: what the receiver is told happened. */
   event: "insert" | "update" | "delete";
   /** The row must be read at the source before it can be sent: a column that is needed did not come with the change. */

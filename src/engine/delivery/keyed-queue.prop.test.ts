@@ -93,6 +93,18 @@ describe.each([{ merges: true }, { merges: false }])("with merges: $merges", ({ 
           if ("take" in item) {
             take(item.take);
             if (item.finish) while (sent.length > 0) finish(sent.at(-1)!);
+          } else if ("from" in item) {
+            // The row's key changes: what was under the old one is removed first, then the row comes under the new one.
+            added += 2;
+            const group = (): void => void (done += 1);
+            const removal = entryOf({ key: item.from, op: "delete", a: null, b: null, live: true }, group);
+            const row = entryOf({ key: item.to, op: "upsert", a: "r", b: "9", live: true }, group);
+            removal.followedBy = row;
+            row.waits = 1;
+            queue.add(removal);
+            queue.add(row);
+            apply(source, item.from, null);
+            apply(source, item.to, [item.to, "r", "9"]);
           } else {
             added += 1;
             queue.add(entryOf(item, () => (done += 1)));

@@ -22,6 +22,8 @@ export function merge(older: Entry, newer: Entry): boolean {
   }
   older.op = newer.op;
   older.event = newer.event;
+  older.half = newer.half;
+  older.followedBy = newer.followedBy;
   older.change = newer.change;
   older.fill = newer.after !== null && (older.fill || newer.fill) && older.mapping.incomplete(older.after!);
   older.refilter ||= newer.refilter;
