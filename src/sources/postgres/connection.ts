@@ -87,7 +87,16 @@ export async function connect(settings: AddressSettings, options: ConnectOptions
 
 /** Cuts the connection: what is under way rejects at once, and the server ends the session. */
 export function destroy(client: pg.Client): void {
-  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+  socketOf(client).destroy();
+}
+
+/** Whether the connection was cut or has failed. */
+export function isCut(client: pg.Client): boolean {
+  return socketOf(client).destroyed;
+}
+
+function socketOf(client: pg.Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
 /** Says goodbye and closes; cuts the connection when that takes longer than a second. Never rejects. */

@@ -1,0 +1,68 @@
+import type pg from "pg";
+import { TailraceError } from "../../contracts/errors.ts";
+import { close, destroy, isCut } from "./connection.ts";
+import { asSourceError } from "./source-error.ts";
+
+/**
+ * One ordinary session, opened when it is needed and again when it was lost, for one user at a time in the order of
+ * asking.
+ */
+export class SqlSession implements AsyncDisposable {
+  readonly #open: (signal: AbortSignal) => Promise<pg.Client>;
+  #client: pg.Client | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  readonly #closing = new AbortController();
+
+  constructor(open: (signal: AbortSignal) => Promise<pg.Client>) {
+    this.#open = open;
+  }
+
+  /**
+   * Runs `work` when the session is free. Throws what `work` throws, as a TailraceError; the session is then closed, so
+   * that nothing of a broken transaction is left. When `signal` aborts, the connection is cut and its reason thrown.
+   */
+  use<T>(signal: AbortSignal, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => this.#run(AbortSignal.any([signal, this.#closing.signal]), work));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #run<T>(signal: AbortSignal, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const client = await this.#connected(signal);
+    const cut = () => destroy(client);
+    signal.addEventListener("abort", cut, { once: true });
+    try {
+      return await work(client);
+    } catch (error) {
+      this.#forget(client);
+      destroy(client);
+      signal.throwIfAborted();
+      throw asSourceError(error);
+    } finally {
+      signal.removeEventListener("abort", cut);
+    }
+  }
+
+  async #connected(signal: AbortSignal): Promise<pg.Client> {
+    if (this.#client && !isCut(this.#client)) return this.#client;
+    const client = await this.#open(signal);
+    client.on("error", () => this.#forget(client));
+    client.on("end", () => this.#forget(client));
+    this.#client = client;
+    return client;
+  }
+
+  #forget(client: pg.Client): void {
+    if (this.#client === client) this.#client = null;
+  }
+
+  /** Cuts short what is under way, and closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new TailraceError("source.unreachable", "the session was closed"));
+    await this.#last;
+    const client = this.#client;
+    this.#client = null;
+    if (client) await close(client);
+  }
+}
