@@ -71,6 +71,7 @@ class Explainer {
   /** Keys that were unknown, and keys that they were meant to be: neither is reported again. */
   readonly #seen = new Set<string>();
   readonly #meant = new Set<string>();
+  readonly #wrong = new Set<string>();
 
   constructor(schema: z.ZodType, tree: Tree, checking: Checking) {
     this.#schema = schema;
@@ -121,6 +122,10 @@ class Explainer {
         return;
       }
     }
+    // One value can fail several checks; the first is enough to correct it.
+    const id = path.join("\0");
+    if (this.#wrong.has(id) && issue.path.length > 0) return;
+    this.#wrong.add(id);
     this.#flaws.push(this.#flaw(path, this.#wording(issue, path, tree, options)));
   }
 
@@ -130,7 +135,10 @@ class Explainer {
     if (own !== null) {
       const text = this.#withoutValues(own).replace(/\.$/, "");
       const prefix = text.includes(`\`${String(full.at(-1))}\``) ? "" : `${nameOf(full)}: `;
-      return { message: `${prefix}${text}`, fix: wrongValue(full, tree, options).fix };
+      return {
+        message: `${prefix}${text}`,
+        fix: path.length === 0 ? `correct the keys of ${nameOf(full)}.` : wrongValue(full, tree, options).fix,
+      };
     }
     if (options.some((choice) => choice.wanted !== null)) return wrongValue(full, tree, options);
     return wrongValue(full, tree, options, limit(issue, options));
@@ -229,5 +237,5 @@ function hiddenTexts(tree: Tree, options: readonly Choice[]): readonly string[] 
       ),
     );
   }
-  return typeof tree.value === "string" && isHidden(tree, options) ? [tree.value] : [];
+  return typeof tree.value === "string" && isHidden(tree, options, "strict") ? [tree.value] : [];
 }

@@ -1,6 +1,7 @@
 import { compileTemplate, TemplateMistake } from "../../engine/mapping/template.ts";
 import { parseWhere } from "../../engine/mapping/where-parse.ts";
 import { WhereMistake } from "../../engine/mapping/where-tokens.ts";
+import { isHarmless } from "./discretion.ts";
 import { type Flaw, nameOf, type Path, type Place, type ScalarTree, type Tree } from "./tree.ts";
 
 /** What is wrong in a `where`, as far as it can be told without the model's columns. */
@@ -31,6 +32,7 @@ export function checkTemplate(tree: Tree, path: Path, flaws: Flaw[]): void {
 
 /** The parsers' words quote the text, which may have come from a variable. */
 function reason(tree: ScalarTree, error: Error): string {
+  if (!isHarmless(tree.written, "open")) return " cannot be read";
   return tree.variables.length > 0 ? " cannot be read with the values of its variables" : `: ${error.message}`;
 }
 

@@ -5,9 +5,10 @@ import { displayed, findFiles, readEnvironment, readSource } from "./files.ts";
 import { mergeFiles } from "./merge.ts";
 import { ConfigError, type Problem } from "./problem.ts";
 import { readProject } from "./project.ts";
-import { excerpt, rawExcerpt } from "./secrets.ts";
+import { type Shown, withoutHidden } from "./discretion.ts";
+import { excerpt, rawExcerpt } from "./excerpt.ts";
 import { SourceText } from "./source-text.ts";
-import type { Flaw, MapTree, Place } from "./tree.ts";
+import type { Flaw, MapTree } from "./tree.ts";
 import { parseYaml } from "./yaml-tree.ts";
 
 export type { Config, ConfiguredDestination, ConfiguredSource } from "./config.ts";
@@ -46,7 +47,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   if (problems.length > 0) throw new ConfigError(problems);
   const tree = mergeFiles(trees, flaws);
   const result = await readProject(tree, { connectors: options.connectors ?? CONNECTORS, flaws });
-  if (flaws.length > 0) throw new ConfigError(toProblems(flaws, texts, result.hidden));
+  if (flaws.length > 0) throw new ConfigError(toProblems(flaws, texts, result.shown));
   const { project, sources, destinations, models, syncs } = result;
   return {
     name: project.name,
@@ -61,11 +62,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   };
 }
 
-function toProblems(
-  flaws: readonly Flaw[],
-  texts: ReadonlyMap<string, SourceText>,
-  hidden: readonly Place[],
-): readonly Problem[] {
+function toProblems(flaws: readonly Flaw[], texts: ReadonlyMap<string, SourceText>, shown: Shown): readonly Problem[] {
   const order = [...texts.keys()];
   const sorted = [...flaws].sort(
     (a, b) => order.indexOf(a.place.file) - order.indexOf(b.place.file) || a.place.start - b.place.start,
@@ -78,13 +75,24 @@ function toProblems(
     const source = texts.get(flaw.place.file);
     if (seen.has(id) || source === undefined) continue;
     seen.add(id);
-    problems.push({ ...bare(flaw), excerpt: excerpt(source, flaw.place, hidden) });
+    const problem = bare(flaw);
+    // A key that the message names may be shown, too: a repeated one is not in the tree.
+    const key = String(flaw.path.at(-1) ?? "");
+    const isKey = source.text.slice(flaw.place.start, flaw.place.end) === key && !shown.hiddenKeys.has(key);
+    const places = isKey ? [...shown.places, flaw.place] : shown.places;
+    problems.push({
+      ...problem,
+      message: withoutHidden(problem.message, shown.hiddenKeys),
+      fix: problem.fix === undefined ? undefined : withoutHidden(problem.fix, shown.hiddenKeys),
+      key: withoutHidden(problem.key, shown.hiddenKeys),
+      excerpt: excerpt(source, flaw.place, places),
+    });
   }
   return problems;
 }
 
 function rawProblem(flaw: Flaw, source: SourceText): Problem {
-  return { ...bare(flaw), excerpt: rawExcerpt(source, flaw.place) };
+  return { ...bare(flaw), excerpt: rawExcerpt(source, flaw.place) ?? undefined };
 }
 
 function bare({ place, path, message, fix }: Flaw): Problem {

@@ -47,14 +47,13 @@ class MapReader {
   }
 
   mapping(fields: Exclude<MapInput, "*" | string[]>, tree: Tree): readonly FieldMapping[] {
-    const names = Object.keys(fields);
-    if (names.length === 0) this.#noFields(tree.place);
+    // In the file's order, which an object would not keep: it puts a field named `1` first.
+    const entries = tree.kind === "map" ? [...tree.entries] : [];
+    if (entries.length === 0) this.#noFields(tree.place);
     const mappings: FieldMapping[] = [];
-    for (const name of names) {
-      const entry = tree.kind === "map" ? tree.entries.get(name) : undefined;
+    for (const [name, { key, value }] of entries) {
       const input = fields[name];
-      if (entry === undefined || input === undefined) continue;
-      const { key, value } = entry;
+      if (input === undefined) continue;
       if (name === "")
         this.#flaw(key, [name], "a field's name is empty", "write the destination's field before the `:`.");
       const at = placeText(key);

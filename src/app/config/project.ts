@@ -16,8 +16,8 @@ import {
   sourceBase,
   sync as syncSchema,
 } from "./schema.ts";
-import { choices } from "./schema-walk.ts";
-import { hiddenPlaces } from "./secrets.ts";
+import { type Choice, choices } from "./schema-walk.ts";
+import { type Discretion, discretionAt, type Shown, showName, showStray, showTree } from "./discretion.ts";
 import { readSections } from "./sections.ts";
 import { joinSync, readSync } from "./sync.ts";
 import { parseTableName } from "./table-name.ts";
@@ -41,8 +41,8 @@ export interface ReadProject {
   readonly destinations: ReadonlyMap<string, ConfiguredDestination>;
   readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
   readonly syncs: readonly Sync[];
-  /** Values that no message may show. */
-  readonly hidden: readonly Place[];
+  /** What messages may show. */
+  readonly shown: Shown;
 }
 
 export interface Reading {
@@ -60,7 +60,7 @@ class ProjectReader {
   readonly #flaws: Flaw[];
   readonly #connectors: Connectors;
   readonly #tree: MapTree;
-  readonly #hidden: Place[] = [];
+  readonly #shown: Shown = { places: [], hiddenKeys: new Set() };
   readonly #sources = new Map<string, ConfiguredSource>();
   readonly #destinations = new Map<string, ConfiguredDestination>();
   /** Also of destinations whose settings are wrong: their syncs' options can still be checked. */
@@ -76,9 +76,7 @@ class ProjectReader {
 
   async read(): Promise<ReadProject> {
     const sections = readSections(this.#tree, this.#flaws);
-    for (const [name, entry] of this.#tree.entries) {
-      if (!Object.hasOwn(projectSchema.shape, name)) hiddenPlaces(entry.value, [], this.#hidden);
-    }
+    this.#showNames();
     const references = new References(sections, this.#flaws);
     const checkedTop = await this.#check(
       top,
@@ -99,8 +97,20 @@ class ProjectReader {
       destinations: this.#destinations,
       models: this.#models,
       syncs: this.#syncs,
-      hidden: this.#hidden,
+      shown: this.#shown,
     };
+  }
+
+  #showNames(): void {
+    for (const section of this.#tree.entries.values()) {
+      showName(section, this.#shown);
+      if (!Object.hasOwn(projectSchema.shape, section.name) || Object.hasOwn(top.shape, section.name)) continue;
+      if (section.value.kind !== "map") {
+        showStray(section, this.#shown);
+        continue;
+      }
+      for (const thing of section.value.entries.values()) showName(thing, this.#shown);
+    }
   }
 
   async #source(name: string, entry: Entry): Promise<void> {
@@ -151,13 +161,12 @@ class ProjectReader {
     room: { list(): Promise<readonly string[]>; load(type: string): Promise<C> },
   ): Promise<C | null> {
     const type = entryOf(entry.value, "type");
+    this.#show(only(entry.value, sourceBase), choices(sourceBase), path);
     const types = await room.list();
     if (type?.value.kind === "scalar" && typeof type.value.value === "string" && types.includes(type.value.value)) {
       return room.load(type.value.value);
     }
-    for (const [key, { value }] of entry.value.kind === "map" ? entry.value.entries : []) {
-      if (key !== "type") hiddenPlaces(value, [], this.#hidden);
-    }
+    this.#show(without(entry.value, ["type"]), [], path);
     if (type !== undefined && hasBroken(type.value)) return null;
     unknownType(path, entry, types, this.#flaws);
     return null;
@@ -171,7 +180,7 @@ class ProjectReader {
   ): Promise<{ readonly value: unknown } | undefined> {
     const common = Object.keys(base.shape);
     const rest = without(entry.value, common);
-    hiddenPlaces(rest, choices(connector.settings), this.#hidden);
+    this.#show(rest, choices(connector.settings), path);
     const checked = await checkValue(connector.settings, rest, { path, at: entry.key, alsoKnown: common });
     if (checked.ok) return { value: checked.value };
     this.#flaws.push(...checked.flaws);
@@ -236,13 +245,12 @@ class ProjectReader {
     const name = destination?.kind === "scalar" ? String(destination.value) : "";
     const connector = this.#destinationConnectors.get(name);
     if (connector === undefined) {
-      if (given !== undefined) hiddenPlaces(given.value, [], this.#hidden);
       return undefined;
     }
     // A value that is not a mapping was reported by the sync's own schema.
     if (given !== undefined && given.value.kind !== "map") return undefined;
     const tree: Tree = given?.value ?? { kind: "map", place: entry.key, entries: new Map() };
-    hiddenPlaces(tree, choices(connector.sync), this.#hidden);
+    this.#show(tree, choices(connector.sync), [...path, "options"]);
     const checked = await checkValue(connector.sync, tree, { path: [...path, "options"], at: given?.key ?? entry.key });
     if (checked.ok) return { value: checked.value };
     this.#flaws.push(...checked.flaws);
@@ -250,11 +258,18 @@ class ProjectReader {
   }
 
   async #check<S extends z.ZodType>(schema: S, tree: Tree, path: Path, at: Place): Promise<z.output<S> | undefined> {
-    hiddenPlaces(tree, choices(schema), this.#hidden);
+    this.#show(without(tree, ["options"]), choices(schema), path);
+    const options = entryOf(tree, "options");
+    if (options !== undefined) this.#shown.places.push(options.key);
     const checked = await checkValue(schema, tree, { path, at });
     if (checked.ok) return checked.value;
     this.#flaws.push(...checked.flaws);
     return undefined;
+  }
+
+  #show(tree: Tree, options: readonly Choice[], path: Path): void {
+    const discretion: Discretion = discretionAt(path);
+    showTree(tree, options, discretion, this.#shown);
   }
 
   #flaw(place: Place, path: Path, message: string, fix: string): void {

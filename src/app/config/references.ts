@@ -31,7 +31,7 @@ export class References {
         place,
         path: fullPath,
         message,
-        fix: `set the variable to one of ${quotedList([...declared], "or")}.`,
+        fix: `set the variable to ${quotedList([...declared], "or")}.`,
       });
       return false;
     }
@@ -57,7 +57,7 @@ export class References {
 export function unknownType(path: Path, entry: Entry, types: readonly string[], flaws: Flaw[]): void {
   const kind = path[0] === "sources" ? "source" : "destination";
   const type = entryOf(entry.value, "type");
-  const fix = `use one of ${quotedList(types)}.`;
+  const fix = `use ${types.length === 1 ? "" : "one of "}${quotedList(types)}.`;
   const fullPath = [...path, "type"];
   const flaw = (message: string, place = entry.key, better = fix): void => {
     flaws.push({ place, path: fullPath, message, fix: better });
@@ -74,7 +74,7 @@ export function unknownType(path: Path, entry: Entry, types: readonly string[], 
       flaw(
         `missing key \`type\` ${inside(path)}`,
         entry.key,
-        `add \`type: ${types[0] ?? "…"}\` (there are ${quotedList(types)}).`,
+        `add \`type: ${types[0] ?? "…"}\`${types.length > 1 ? `; there are ${quotedList(types)}` : ""}.`,
       );
     return;
   }
@@ -92,7 +92,7 @@ export function unknownType(path: Path, entry: Entry, types: readonly string[], 
     flaw(
       `there is no ${kind} type ${shown(value.value)}${suggestion}`,
       value.place,
-      near === null ? fix : `write \`type: ${near}\`; there are ${quotedList(types)}.`,
+      near === null ? fix : `write \`type: ${near}\`${types.length > 1 ? `; there are ${quotedList(types)}` : ""}.`,
     );
   }
 }

@@ -68,10 +68,11 @@ export function children(choice: Choice, step: string | number): readonly Choice
   const def = defOf(choice.schema);
   const notes: Notes = { secret: choice.secret, wanted: null, example: null };
   if (def.type === "object") {
-    const child = Object.hasOwn(def.shape, step) ? def.shape[String(step)] : def.catchall;
+    if (typeof step !== "string") return [];
+    const child = Object.hasOwn(def.shape, step) ? def.shape[step] : def.catchall;
     return child === undefined || defOf(child).type === "never" ? [] : choices(child, notes);
   }
-  if (def.type === "record") return choices(def.valueType, notes);
+  if (def.type === "record") return typeof step === "string" ? choices(def.valueType, notes) : [];
   if (def.type === "array") return typeof step === "number" ? choices(def.element, notes) : [];
   if (def.type === "tuple") {
     const item = def.items[Number(step)] ?? def.rest;
@@ -157,13 +158,18 @@ export function inWords({ schema, wanted }: Choice): string {
 }
 
 function stringInWords(schema: Schema): string {
-  const format: unknown = (schema as { _zod: { bag?: { format?: unknown } } })._zod.bag?.format;
-  return format === "url" ? "a URL" : "a text";
+  return formatsOf(schema).includes("url") ? "a URL" : "a text";
 }
 
 function isWhole(schema: Schema): boolean {
-  const format = (schema as { _zod: { bag?: { format?: unknown } } })._zod.bag?.format;
-  return format === "safeint" || format === "int32" || format === "uint32";
+  return formatsOf(schema).some((format) => format === "safeint" || format === "int32" || format === "uint32");
+}
+
+/** A format stands in the schema itself (`z.int()`) or in one of its checks (`z.number().int()`). */
+function formatsOf(schema: Schema): readonly unknown[] {
+  const own = defOf(schema) as { readonly format?: unknown };
+  const checks = defOf(schema).checks ?? [];
+  return [own.format, ...checks.map((check) => (check._zod.def as { readonly format?: unknown }).format)];
 }
 
 export function alternatives(values: readonly unknown[]): string {

@@ -36,6 +36,7 @@ const rate = z
   .meta({ wanted: "a rate", examples: ["50/s", "600/min"] });
 
 const text = z.string().min(1);
+const column = text.meta({ wanted: "a column's name" });
 const constant = z
   .union([z.string(), z.number(), z.boolean(), z.null()])
   .meta({ wanted: "a text, a number, true, false or null" });
@@ -63,11 +64,11 @@ export const field = z
       .meta({ description: "How the value is written to JSON; by default as the column's type wants it." }),
   })
   .meta({
-    wanted: "a column's name, or a mapping with `column`, `value` or `template`",
+    wanted: "a mapping with `column`, `value` or `template`",
     examples: ["{ column: full_name, null: omit }"],
   });
 
-export const map = z.union([z.literal("*"), z.array(text), z.record(z.string(), z.union([text, field]))]).meta({
+export const map = z.union([z.literal("*"), z.array(column), z.record(z.string(), z.union([column, field]))]).meta({
   wanted: '`"*"`, a list of columns, or a mapping of the destination\'s fields to columns',
   examples: ["{ email: email }"],
 });
@@ -82,11 +83,14 @@ const onDelete = z
       }),
     }),
   ])
-  .meta({ wanted: "`delete`, `clear`, `ignore` or `{ archive: { FIELD: VALUE } }`" });
+  .meta({
+    wanted: "`delete`, `clear`, `ignore` or `{ archive: { FIELD: VALUE } }`",
+    examples: ["{ archive: { status: inactive } }"],
+  });
 
 export const sync = z.strictObject({
-  model: z.string().meta({ description: "The model whose rows are sent." }),
-  destination: z.string().meta({ description: "Where they are sent." }),
+  model: z.string().meta({ description: "The model whose rows are sent.", examples: ["MODEL"] }),
+  destination: z.string().meta({ description: "Where they are sent.", examples: ["DESTINATION"] }),
   object: text.optional().meta({
     description: "The destination's object: a table, `contacts`. Not for destinations that have only one.",
     examples: ["contacts"],
@@ -165,7 +169,7 @@ export const sync = z.strictObject({
 });
 
 export const model = z.strictObject({
-  source: z.string().meta({ description: "The source that holds it." }),
+  source: z.string().meta({ description: "The source that holds it.", examples: ["SOURCE"] }),
   table: text.optional().meta({
     description:
       "A table or view: `schema.name` or `name`, as the database spells it. A part with a dot or a space stands in double quotes.",

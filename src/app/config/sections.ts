@@ -1,6 +1,7 @@
+import { isShownStray } from "./discretion.ts";
 import { project } from "./schema.ts";
 import { isName } from "./schema-walk.ts";
-import { type Entry, type Flaw, type MapTree, type Path, subject } from "./tree.ts";
+import { type Entry, type Flaw, type MapTree, type Path, subject, type Tree } from "./tree.ts";
 import { found, unknownKey } from "./wording.ts";
 
 export type SectionName = "sources" | "models" | "destinations" | "syncs";
@@ -24,7 +25,9 @@ export function readSections(tree: MapTree, flaws: Flaw[]): Sections {
     // Room for anchors, as Compose files have it.
     if (name.startsWith("x-") || known.includes(name)) continue;
     const { message, fix } = unknownKey([name], known);
-    flaws.push({ place: entry.key, path: [name], message, fix });
+    const section = sectionFor(entry);
+    const better = section === null ? fix : `indent it, so that it stands under \`${section}:\`.`;
+    flaws.push({ place: entry.key, path: [name], message, fix: better });
   }
   const declared = {
     sources: new Set<string>(),
@@ -41,6 +44,17 @@ export function readSections(tree: MapTree, flaws: Flaw[]): Sections {
     syncs: read("syncs"),
     declared,
   };
+}
+
+function isHiddenStray(section: SectionName, value: Tree): boolean {
+  return value.kind !== "scalar" || !isShownStray(section, value.written);
+}
+
+/** The section that a thing outside of any was meant for, by its keys. */
+function sectionFor({ value }: Entry): SectionName | null {
+  if (value.kind !== "map") return null;
+  if (value.entries.has("model") || value.entries.has("destination")) return "syncs";
+  return value.entries.has("source") || value.entries.has("table") ? "models" : null;
 }
 
 function readSection(
@@ -65,7 +79,7 @@ function readSection(
         `add one, indented, as \`NAME: ${EXAMPLES[section]}\`; \`${section}: {}\` says that none is meant.`,
       );
     } else {
-      const message = `\`${section}\` must be a mapping of names; found ${found(value, [])}`;
+      const message = `\`${section}\` must be a mapping of names; found ${found(value, isHiddenStray(section, value))}`;
       flaws.push({
         place: value.place,
         path: [section],
@@ -89,7 +103,7 @@ function readSection(
         `write \`${name}: ${EXAMPLES[section]}\`; its keys are indented under it.`,
       );
     } else {
-      const message = `${String(subject(path))} must be a mapping; found ${found(thing.value, [])}`;
+      const message = `${String(subject(path))} must be a mapping; found ${found(thing.value, isHiddenStray(section, thing.value))}`;
       flaws.push({ place: thing.value.place, path, message, fix: `write \`${name}: ${EXAMPLES[section]}\`.` });
     }
   }
@@ -101,11 +115,14 @@ function badName(section: SectionName, name: string): [message: string, fix: str
   const why =
     name.length > 63
       ? "is longer than 63 characters"
-      : /^[^a-z]/.test(name)
-        ? "does not begin with a letter a-z"
-        : "has a character other than a-z, 0-9, `_` and `-`";
+      : /^[A-Z]/.test(name)
+        ? "has capital letters"
+        : /^[^a-z]/.test(name)
+          ? "does not begin with a letter a-z"
+          : "has a character other than a-z, 0-9, `_` and `-`";
   const better = name
     .normalize("NFKD")
+    .replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2")
     .toLowerCase()
     .replaceAll(/[\u0300-\u036F]/g, "")
     .replaceAll(/[^a-z0-9_-]+/g, "_")

@@ -128,6 +128,8 @@ export function inside(parent: Path): string {
 
 /** A value by its path: "`batch.age` in sync `users_to_crm`". */
 export function nameOf(path: Path): string {
+  const last = path.at(-1);
+  if (typeof last === "number") return `item ${last + 1} of ${nameOf(path.slice(0, -1))}`;
   const thing = subject(path);
   if (thing === null) return `\`${path.join(".")}\``;
   return path.length === 2 ? thing : `\`${path.slice(2).join(".")}\` in ${thing}`;

@@ -1,4 +1,4 @@
-import type { YAMLError } from "yaml";
+import { type Document, isCollection, isScalar, visit, type YAMLError } from "yaml";
 import type { SourceText } from "./source-text.ts";
 import type { Flaw } from "./tree.ts";
 
@@ -16,7 +16,7 @@ const BY_CODE: Readonly<Record<string, Explanation>> = {
   },
   BLOCK_AS_IMPLICIT_KEY: {
     message: "a mapping begins in the middle of a value",
-    fix: "quote a text that holds `: `; if it was meant as a mapping, begin it on its own line and indent it.",
+    fix: "quote a text that holds `: `; a key on the next line must be indented like the one before it.",
   },
   MULTILINE_IMPLICIT_KEY: {
     message: "a key goes over several lines, or its `:` is missing",
@@ -61,17 +61,43 @@ const BY_CODE: Readonly<Record<string, Explanation>> = {
 
 const MISSING_VALUE: Explanation = { message: "a `:` is missing after this key", fix: "write `key: value`." };
 const MISSING_QUOTE: Explanation = { message: "a quote that was opened is not closed", fix: "close the quote." };
+const MISSING_BRACKET: Explanation = {
+  message: "a bracket that was opened is not closed",
+  fix: "close it with `]` or `}`.",
+};
 const OTHER: Explanation = { message: "this is not YAML", fix: "check the indentation, the quotes and the brackets." };
 
-export function syntaxFlaw(error: YAMLError, source: SourceText): Flaw {
+/** `text`: what was parsed, whose places are those of the source. */
+export function syntaxFlaw(error: YAMLError, source: SourceText, document: Document.Parsed, text: string): Flaw {
+  const opened = openedAt(error, document, text);
+  if (opened !== null) {
+    const explanation = /["']/.test(text.charAt(opened)) ? MISSING_QUOTE : MISSING_BRACKET;
+    return { place: source.point(opened), path: [], ...explanation };
+  }
   const [start, end] = error.pos;
   return { place: source.place(start, Math.max(end, start + 1)), path: [], ...explain(error) };
 }
 
+/** Where what is not closed was opened: the parser only says where it gave up. */
+function openedAt(error: YAMLError, document: Document.Parsed, text: string): number | null {
+  const quote = error.code === "MISSING_CHAR" && error.message.includes("quote");
+  if (!quote && !/[Ff]low (sequence|map)/.test(error.message)) return null;
+  let opened: number | null = null;
+  visit(document, {
+    Node(_, node) {
+      const [start, end] = node.range ?? [0, 0];
+      if (start > error.pos[0]) return;
+      const last = text.charAt(end - 1);
+      if (quote && isScalar(node) && node.type?.startsWith("QUOTE") && (end - start < 2 || last !== text.charAt(start)))
+        opened = start;
+      if (!quote && isCollection(node) && node.flow === true && last !== (text.charAt(start) === "[" ? "]" : "}"))
+        opened = start;
+    },
+  });
+  return opened;
+}
+
 function explain(error: YAMLError): Explanation {
-  if (error.code === "MISSING_CHAR") {
-    if (error.message.includes("quote")) return MISSING_QUOTE;
-    if (error.message.includes("map values")) return MISSING_VALUE;
-  }
+  if (error.code === "MISSING_CHAR" && error.message.includes("map values")) return MISSING_VALUE;
   return BY_CODE[error.code] ?? OTHER;
 }

@@ -1,0 +1,197 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Sync } from "../../contracts/sync.ts";
+import { FIXTURE_CONNECTORS } from "../../../test/support/fixture-connectors.ts";
+import { type Config, loadConfig } from "./load.ts";
+
+const GOOD = join(import.meta.dirname, "../../../test/fixtures/good-config");
+
+function load(name: string, env: NodeJS.ProcessEnv = {}): Promise<Config> {
+  return loadConfig({
+    workingDirectory: join(GOOD, name),
+    env: { SHOP_URL: "postgres://db/shop", HOOK_SECRET: "whsec_12345678", STRUCTURE: "x\ny: z", ...env },
+    connectors: FIXTURE_CONNECTORS,
+  });
+}
+
+async function onlySync(name: string, env: NodeJS.ProcessEnv = {}): Promise<Sync> {
+  const { syncs } = await load(name, env);
+  expect(syncs).toHaveLength(1);
+  return syncs[0]!;
+}
+
+/** The values of constants, by field. */
+function constants(sync: Sync): Record<string, unknown> {
+  return Object.fromEntries(
+    (sync.map ?? []).map((field) => [field.field, field.kind === "constant" ? field.value : undefined]),
+  );
+}
+
+test("what is not said has its default", async () => {
+  const config = await load("001-smallest");
+  expect(config).toMatchObject({ name: "tailrace", log: { level: "info" } });
+  expect(config.state.path).toBe(join(GOOD, "001-smallest", ".tailrace/state.db"));
+  expect(config.files).toEqual([join(GOOD, "001-smallest", "tailrace.yml")]);
+  expect(config.sources.get("shop")).toMatchObject({ type: "postgres", at: "tailrace.yml:2:3" });
+  expect(config.sources.get("shop")?.settings).toEqual({ url: "postgres://db/shop", port: 5432 });
+  expect(config.destinations.get("hook")).toMatchObject({ rate: null, concurrency: null });
+  expect(config.syncs).toEqual([
+    {
+      name: "a",
+      model: { name: "users", source: "shop", table: { namespace: "public", name: "users" }, key: null },
+      destination: "hook",
+      object: null,
+      mode: "upsert",
+      onDelete: { kind: "ignore" },
+      on: ["insert", "update", "delete"],
+      match: null,
+      where: null,
+      map: null,
+      backfill: true,
+      batch: { rows: null, bytes: null, ageMs: null },
+      onTruncate: "ignore",
+      unchanged: "auto",
+      attempts: 12,
+      options: { method: "POST" },
+      at: "tailrace.yml:8:3",
+    },
+  ]);
+});
+
+test("every key arrives", async () => {
+  const config = await load("005-every-key");
+  expect(config.name).toBe("shop-eu");
+  expect(config.state.path).toBe(join(GOOD, "005-every-key", "state/here.db"));
+  expect(config.log).toEqual({ level: "debug" });
+  expect(config.sources.get("shop")?.settings).toEqual({
+    host: "db.example.com",
+    port: 6432,
+    user: "tailrace",
+    password: "p@ss word/%",
+    database: "shop",
+    tls: { ca: "./ca.pem", mode: "verify-ca" },
+  });
+  expect(config.destinations.get("hook")).toMatchObject({ rate: 10, concurrency: 16 });
+  expect(config.destinations.get("hook")?.settings).toEqual({
+    url: "https://example.com/in",
+    secret: "whsec_12345678",
+    headers: { "x-team": "growth" },
+  });
+  const base = { null: "send", as: null } as const;
+  expect(config.syncs[0]).toMatchObject({
+    model: { key: ["tenant", "id"] },
+    object: "contacts",
+    mode: "mirror",
+    onDelete: { kind: "archive", fields: { status: "inactive", active: false, left_at: null, score: 0 } },
+    match: "email",
+    where: { text: "plan <> 'internal'\nAND active\n", at: "tailrace.yml:31:12" },
+    map: [
+      { ...base, field: "email", kind: "column", column: "email", old: false, at: "tailrace.yml:35:7" },
+      { field: "id", kind: "column", column: "id", old: false, as: "string", null: "reject" },
+      { ...base, field: "kind", kind: "constant", value: "customer" },
+      { ...base, field: "vip", kind: "constant", value: true },
+      { ...base, field: "nothing", kind: "constant", value: null },
+      { field: "name", kind: "template", template: "{{ first_name }} {{ last_name }}", null: "omit" },
+    ],
+    backfill: false,
+    batch: { rows: 500, bytes: 1_000_000, ageMs: 20 },
+    onTruncate: "delete",
+    unchanged: "fetch",
+    attempts: 3,
+    options: { method: "PUT", path: "/users", signed: true },
+  });
+});
+
+test("mode mirror deletes, and stops on a truncate, unless told otherwise", async () => {
+  expect(await onlySync("004-from-the-design")).toMatchObject({
+    onDelete: { kind: "delete" },
+    onTruncate: "stop",
+    backfill: true,
+  });
+});
+
+test("mode event reads old values and does not begin with the rows that exist", async () => {
+  const sync = await onlySync("006-events");
+  expect(sync).toMatchObject({ on: ["insert", "delete"], backfill: false, onTruncate: "ignore" });
+  expect(sync.map).toMatchObject([
+    { column: "plan", old: false },
+    { column: "plan", old: true },
+    { column: "email", old: true, null: "omit" },
+    { kind: "template" },
+  ]);
+});
+
+test("a list of columns maps each to its own name, a star is no map", async () => {
+  expect((await onlySync("007-map-as-list")).map).toMatchObject([
+    { field: "id", column: "id", at: "tailrace.yml:11:11" },
+    { field: "email", column: "email" },
+  ]);
+  expect((await onlySync("008-map-star")).map).toBeNull();
+});
+
+test("table names are taken as written", async () => {
+  const { models } = await load("009-quoted-table-names");
+  expect([...models].map(([name, { table }]) => [name, table])).toEqual([
+    ["plain", { namespace: null, name: "Users" }],
+    ["quote", { namespace: null, name: 'a"b' }],
+    ["users", { namespace: "My Schema", name: "t.x" }],
+  ]);
+});
+
+test("a variable becomes a number or a boolean where one is wanted", async () => {
+  const sync = await onlySync("010-variables-become-numbers", { ATTEMPTS: "7", BACKFILL: "false" });
+  expect(sync).toMatchObject({ attempts: 7, backfill: false, batch: { rows: 250, ageMs: 5 } });
+});
+
+test("a variable is a text everywhere else, whatever it holds", async () => {
+  const sync = await onlySync("011-variables-stay-texts", { ATTEMPTS: "007", EMPTY: "" });
+  expect(constants(sync)).toEqual({ a: "007", b: "${ATTEMPTS}", c: "a, b: c # d", d: "x\ny: z" });
+});
+
+test("merge keys give defaults, and own keys win", async () => {
+  const { syncs } = await load("012-anchors-and-merge-keys");
+  expect(syncs).toMatchObject([
+    { name: "one", destination: "hook", mode: "mirror", batch: { rows: 100 } },
+    { name: "two", destination: "hook", mode: "upsert", batch: { rows: 100 } },
+  ]);
+});
+
+test("a folder's files are one configuration, and places name the file", async () => {
+  const config = await load("013-folder");
+  expect(config.name).toBe("folder");
+  expect(config.baseDirectory).toBe(join(GOOD, "013-folder", "tailrace"));
+  expect(config.syncs.map(({ name, at }) => [name, at])).toEqual([
+    ["a", "tailrace/z.yml:4:3"],
+    ["b", "tailrace/z.yml:5:3"],
+  ]);
+});
+
+test("a byte order mark and CRLF change no place", async () => {
+  expect((await onlySync("014-byte-order-mark-and-crlf")).at).toBe("tailrace.yml:8:3");
+});
+
+test("words that YAML 1.1 would take for booleans, and keys of any kind, stay what they are", async () => {
+  expect((await onlySync("017-yes-and-no-are-texts")).map).toMatchObject([
+    { field: "no", column: "yes" },
+    { field: "on", column: "off" },
+    { field: "null", column: "nothing" },
+    { field: "1", column: "one" },
+  ]);
+});
+
+test("the process's environment wins over .env", async () => {
+  const { sources } = await load("018-dotenv-and-process-environment", { SHOP_URL: "wins" });
+  expect(sources.get("shop")?.settings).toMatchObject({ url: "from-dotenv?wins" });
+});
+
+test("characters that stand in for hidden ones are left alone", async () => {
+  expect(constants(await onlySync("020-emoji-and-private-use", { ATTEMPTS: "7" }))).toEqual({ a: "🚀 \uE000 7" });
+});
+
+test("a path may name a file or a folder", async () => {
+  const options = { workingDirectory: GOOD, env: { SHOP_URL: "x" }, connectors: FIXTURE_CONNECTORS };
+  expect((await loadConfig({ ...options, path: "001-smallest/tailrace.yml" })).syncs[0]?.at).toBe(
+    "001-smallest/tailrace.yml:8:3",
+  );
+  expect((await loadConfig({ ...options, path: "013-folder/tailrace" })).syncs).toHaveLength(2);
+});

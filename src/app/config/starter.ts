@@ -1,0 +1,58 @@
+export interface StarterFile {
+  /** Relative to the project's folder. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const CONFIG = `# yaml-language-server: $schema=./tailrace.schema.json
+# Every key: docs/configuration.md. Check what you wrote with \`tailrace check\`.
+
+# Part of the names of what Tailrace makes on the source: two projects on one database need two names.
+name: starter
+
+# Where rows come from.
+sources:
+  shop:
+    type: postgres
+    url: \${SHOP_URL} # from the environment, or from .env
+
+# What is read: tables, each with its primary key.
+models:
+  users:
+    source: shop
+    table: public.users
+
+# Where they go.
+destinations:
+  hook:
+    type: webhook
+    url: \${HOOK_URL}
+    rate: 50/s # at most; shared by every sync that goes there
+
+# What goes where. Rows that exist are sent first, then every change as it is committed.
+syncs:
+  users_to_hook:
+    model: users
+    destination: hook
+    mode: upsert # or mirror (deletes, too), insert, update, event
+    # where: plan <> 'internal'
+    # map: # without it, every column is sent under its own name
+    #   id: id
+    #   email: email
+    #   name: { template: "{{ first_name }} {{ last_name }}" }
+    #   plan: { column: plan, null: omit }
+`;
+
+const ENVIRONMENT = `# Copy to .env and fill in. Keep .env out of git.
+SHOP_URL=postgres://tailrace:PASSWORD@localhost:5432/shop
+HOOK_URL=https://example.com/in
+`;
+
+/** What \`tailrace init\` writes. The configuration is complete once the variables of \`.env.example\` are set. */
+export const STARTER: readonly StarterFile[] = [
+  { path: "tailrace.yml", text: CONFIG },
+  { path: ".env.example", text: ENVIRONMENT },
+];
+
+/** Lines that \`.gitignore\` must have: secrets and state. */
+export const STARTER_GITIGNORE: readonly string[] = [".env", ".tailrace/"];
