@@ -1,0 +1,250 @@
+// The stream lives as long as the server does, whatever the reader does; and it is given up when the server is gone.
+import { type Socket, connect as dial, createServer } from "node:net";
+import { expect, inject, test } from "vitest";
+import { testDatabase } from "../../../test/support/postgres.ts";
+import { replicationOn, until } from "../../../test/support/postgres-replication.ts";
+import type { ChangeBatch } from "../../contracts/change.ts";
+import { lsnOf, parseLsn } from "./position.ts";
+
+const never = new AbortController().signal;
+
+/** A relay to the server whose two directions can be stopped, each alone. */
+async function relay(url: string) {
+  const target = new URL(url);
+  const pairs: { readonly near: Socket; readonly far: Socket }[] = [];
+  const server = createServer((near) => {
+    const far = dial(Number(target.port), target.hostname);
+    pairs.push({ near, far });
+    near.pipe(far).on("error", () => {});
+    far.pipe(near).on("error", () => {});
+    near.on("close", () => far.destroy());
+    far.on("close", () => near.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = new URL(url);
+  address.port = String((server.address() as { port: number }).port);
+  return {
+    url: address.href,
+    /** Nothing more comes from the server; the connections stay open. */
+    swallow: () => pairs.forEach(({ near, far }) => far.unpipe(near).resume()),
+    reset: () => pairs.forEach(({ near }) => near.resetAndDestroy()),
+    [Symbol.asyncDispose]: async () => {
+      for (const { near, far } of pairs) {
+        near.destroy();
+        far.destroy();
+      }
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function nextWithRows(reading: AsyncIterator<ChangeBatch>): Promise<ChangeBatch> {
+  for (;;) {
+    const { value, done } = await reading.next();
+    if (done) throw new Error("the reading ended");
+    if (value.changes.length > 0) return value;
+  }
+}
+
+test("a reader that does not ask for three times wal_sender_timeout keeps its connection", async () => {
+  await using database = await testDatabase();
+  await database.sql(
+    `CREATE TABLE t (id int PRIMARY KEY, v text); ALTER DATABASE ${database.name} SET wal_sender_timeout = '1s'`,
+  );
+  await using source = replicationOn(database);
+  const start = await source.open(["t"]);
+  // Far more than fits into the buffers, so that the server is stuck in sending.
+  await database.sql("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 30000) g");
+  const reading = source.replication.read(start.position, never)[Symbol.asyncIterator]();
+  const first = await nextWithRows(reading);
+  const sender = () =>
+    database.rows(
+      `SELECT s.pid::text, s.reply_time::text, extract(epoch FROM s.reply_time - a.backend_start)::text AS seconds
+         FROM pg_stat_replication s JOIN pg_stat_activity a USING (pid)
+         JOIN pg_replication_slots r ON r.active_pid = s.pid WHERE r.slot_name = $1`,
+      [source.slot],
+    );
+  const [before] = await until(sender, ([row]) => row !== undefined, "the stream runs");
+  const [after] = await until(
+    sender,
+    ([row]) => row !== undefined && Number(row["seconds"]) >= 3.2,
+    "the server hears of us",
+  );
+  expect(after!["pid"]).toBe(before!["pid"]);
+  let rows = first.changes.length;
+  while (rows < 30_000) rows += (await nextWithRows(reading)).changes.length;
+  expect(rows).toBe(30_000);
+  await reading.return?.();
+});
+
+test("silence while the reader waits ends the reading, soon", async () => {
+  await using database = await testDatabase();
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  await using wire = await relay(database.url);
+  await using source = replicationOn({ name: database.name, url: wire.url }, { silentAfterMs: 900 });
+  const start = await source.open(["t"]);
+  await database.sql("INSERT INTO t VALUES (1)");
+  const reading = source.replication.read(start.position, never)[Symbol.asyncIterator]();
+  await nextWithRows(reading);
+  // A quiet but living server is no silence: it answers what it is asked.
+  const quietSinceMs = Date.now();
+  const waiting = nextWithRows(reading).catch((error: unknown) => error);
+  await until(
+    async () => Date.now() - quietSinceMs,
+    (quietMs) => quietMs > 1800,
+    "two limits passed",
+  );
+  wire.swallow();
+  const swallowedAtMs = Date.now();
+  expect(await waiting).toMatchObject({ code: "source.silent" });
+  expect(Date.now() - swallowedAtMs).toBeLessThan(2500);
+});
+
+test("a connection that breaks ends the reading; opened again, it goes on", async () => {
+  await using database = await testDatabase();
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  await using wire = await relay(database.url);
+  await using source = replicationOn({ name: database.name, url: wire.url });
+  const start = await source.open(["t"]);
+  await database.sql("INSERT INTO t VALUES (1)");
+  const reading = source.replication.read(start.position, never)[Symbol.asyncIterator]();
+  const { end } = await nextWithRows(reading);
+  const waiting = nextWithRows(reading).catch((error: unknown) => error);
+  wire.reset();
+  expect(await waiting).toMatchObject({ code: "source.unreachable" });
+  await source.open(["t"], [{ ...start, position: end }]);
+  await database.sql("INSERT INTO t VALUES (2)");
+  expect((await source.read(end, (seen) => seen.length === 1))[0]!.after).toEqual(["2"]);
+});
+
+test("a walsender that is ended by hand says why, and the reading can begin again at once", async () => {
+  await using database = await testDatabase();
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (0)");
+  await using source = replicationOn(database);
+  const start = await source.open(["t"]);
+  await database.sql("INSERT INTO t VALUES (1)");
+  const reading = source.replication.read(start.position, never)[Symbol.asyncIterator]();
+  await nextWithRows(reading);
+  const waiting = nextWithRows(reading).catch((error: unknown) => error);
+  await database.rows("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1", [
+    source.slot,
+  ]);
+  expect(await waiting).toMatchObject({ code: "source.unreachable", message: expect.stringContaining("57P01") });
+  expect(await source.read(start.position, (seen) => seen.length === 1)).toHaveLength(1);
+});
+
+test("aborting ends the reading without an error and frees the slot", async () => {
+  await using database = await testDatabase();
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  await using source = replicationOn(database);
+  const start = await source.open(["t"]);
+  const stop = new AbortController();
+  const reading = source.replication.read(start.position, stop.signal)[Symbol.asyncIterator]();
+  const waiting = (async () => {
+    while (!(await reading.next()).done);
+    return "ended";
+  })();
+  const pid = () =>
+    database.rows("SELECT active_pid::text AS pid FROM pg_replication_slots WHERE slot_name = $1", [source.slot]);
+  await until(pid, ([row]) => row!["pid"] !== null, "the slot is read");
+  stop.abort();
+  expect(await waiting).toBe("ended");
+  await until(pid, ([row]) => row!["pid"] === null, "the slot is free");
+});
+
+test("other tables' log lets the slot move on, though none of our rows come", async () => {
+  await using database = await testDatabase();
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (v text)");
+  await using source = replicationOn(database);
+  const start = await source.open(["t"]);
+  const [{ lsn }] = (await database.rows(
+    "WITH written AS (INSERT INTO other SELECT repeat(md5(g::text), 20) FROM generate_series(1, 5000) g) SELECT pg_current_wal_insert_lsn()::text AS lsn",
+  )) as [{ lsn: string }];
+  let rows = 0;
+  await source.read(start.position, (changes, batch) => {
+    rows = changes.length;
+    source.replication.ack(batch.end);
+    return lsnOf(batch.end) > parseLsn(lsn);
+  });
+  expect(rows).toBe(0);
+  await until(
+    () =>
+      database.rows(
+        "SELECT (confirmed_flush_lsn > $1::pg_lsn)::text AS past FROM pg_replication_slots WHERE slot_name = $2",
+        [lsn, source.slot],
+      ),
+    ([row]) => row!["past"] === "true",
+    "the slot has moved",
+  );
+});
+
+test("on an idle server a heartbeat makes the log move", async () => {
+  await using database = await testDatabase();
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  await using source = replicationOn(database, { heartbeatMs: 50 });
+  const start = await source.open(["t"]);
+  const messages = () =>
+    database.rows(
+      `SELECT count(*)::text AS n FROM pg_logical_slot_peek_binary_changes(
+         'look', NULL, NULL, 'proto_version', '1', 'publication_names', $1, 'messages', 'true')`,
+      [source.slot],
+    );
+  await database.rows("SELECT pg_create_logical_replication_slot('look', 'pgoutput')");
+  const stop = new AbortController();
+  const reading = (async () => {
+    for await (const _ of source.replication.read(start.position, stop.signal));
+  })();
+  await until(messages, ([row]) => Number(row!["n"]) > 0, "a heartbeat is in the log");
+  stop.abort();
+  await reading;
+  expect(source.said).toEqual([]);
+});
+
+test("a heartbeat that the role may not write is given up with one warning", async () => {
+  await using database = await testDatabase();
+  const role = `r_${database.name}`;
+  await database.sql(`
+    CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'pw';
+    GRANT CREATE ON DATABASE ${database.name} TO ${role};
+    CREATE TABLE t (id int PRIMARY KEY);
+    ALTER TABLE t OWNER TO ${role};
+    REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text, boolean) FROM PUBLIC`);
+  const address = new URL(database.url);
+  address.username = role;
+  address.password = "pw";
+  const source = replicationOn({ name: database.name, url: address.href }, { heartbeatMs: 30 });
+  try {
+    const start = await source.open(["t"]);
+    const stop = new AbortController();
+    const reading = (async () => {
+      for await (const _ of source.replication.read(start.position, stop.signal));
+    })();
+    await until(
+      async () => source.said.length,
+      (count) => count > 0,
+      "a warning",
+    );
+    const warnedAtMs = Date.now();
+    await until(
+      async () => Date.now() - warnedAtMs,
+      (sinceMs) => sinceMs > 200,
+      "more beats would have been",
+    );
+    expect(source.said).toEqual([["warn", expect.stringContaining("GRANT EXECUTE")]]);
+    stop.abort();
+    await reading;
+  } finally {
+    await source[Symbol.asyncDispose]();
+    await database.sql(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+  }
+});
+
+test("a table that leaves the publication while it is read is noticed", async () => {
+  await using database = await testDatabase(inject("postgresUrl"));
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  await using source = replicationOn(database, { membershipMs: 50 });
+  const start = await source.open(["t"]);
+  const reading = source.read(start.position, () => false);
+  await database.sql(`ALTER PUBLICATION ${source.slot} DROP TABLE t`);
+  await expect(reading).rejects.toMatchObject({ code: "source.gap.publication" });
+});

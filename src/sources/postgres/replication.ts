@@ -1,0 +1,352 @@
+// The replication half of the source: makes publication and slot, proves continuity, reads, acknowledges.
+import type pg from "pg";
+import type { ChangeBatch, Position } from "../../contracts/change.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
+import type { Model } from "../../contracts/model.ts";
+import type { Holding, SourceCheckpoint } from "../../contracts/source.ts";
+import { asSourceError, close } from "./connection.ts";
+import { type Present, incarnationOf, proveContinuity, readCluster, slotLost } from "./continuity.ts";
+import { OUR_PREFIX } from "./object-names.ts";
+import { lsnOf, positionAt } from "./position.ts";
+import { type Publication, ensurePublication, readPublication } from "./publication.ts";
+import { type PublishedTable, findTables } from "./published-table.ts";
+import { readBatches } from "./reader.ts";
+import type { RelationVersions } from "./relation-versions.ts";
+import { ReplicationStream } from "./replication-stream.ts";
+import type { SqlSession } from "./sql-session.ts";
+import { createSlot, dropSlot, listSlots, readSlot } from "./slot.ts";
+import { type Catalogue, TableShapes } from "./table-shapes.ts";
+import { StreamWatch } from "./stream-watch.ts";
+
+export interface ReplicationOptions {
+  readonly connect: (replication: boolean, signal: AbortSignal) => Promise<pg.Client>;
+  /** For what is asked beside the stream; never for long. */
+  readonly side: SqlSession;
+  readonly catalogue: Catalogue;
+  readonly versions: RelationVersions;
+  readonly log: Log;
+  readonly slot: string;
+  readonly publication: string;
+  /** Of tables that are named without one. */
+  readonly schema: string;
+  readonly failover: boolean;
+  /** 0: never. */
+  readonly heartbeatMs: number;
+  readonly silentAfterMs: number;
+  /** How often the publication is looked at while reading. */
+  readonly membershipMs: number;
+  /** How long making the slot waits for transactions that are open. */
+  readonly blockedAfterMs: number;
+}
+
+interface Opened {
+  readonly checkpoint: SourceCheckpoint;
+  readonly publication: Publication;
+  readonly tables: ReadonlyMap<string, PublishedTable>;
+}
+
+/** A walsender that takes longer than this to notice that we left is ended by us. */
+const OWN_WALSENDER_MS = 2000;
+const MAX_WAL_SENDER_TIMEOUT_MS = 30_000;
+
+const NEVER = new AbortController().signal;
+
+export class Replication implements AsyncDisposable {
+  readonly #options: ReplicationOptions;
+  #opened: Opened | null = null;
+  #stream: ReplicationStream | null = null;
+  #walsenderPid: number | null = null;
+  #acked = 0n;
+
+  constructor(options: ReplicationOptions) {
+    this.#options = options;
+  }
+
+  /** See Source.open. */
+  async open(
+    models: readonly Model[],
+    stored: readonly SourceCheckpoint[],
+    signal: AbortSignal,
+  ): Promise<SourceCheckpoint> {
+    try {
+      const opened = await this.#open(models, stored, signal);
+      this.#opened = opened;
+      return opened.checkpoint;
+    } catch (error) {
+      throw this.#sourceError(error);
+    }
+  }
+
+  /** Once continuity is broken, a reading that begins anew owes nothing to the old one. */
+  #sourceError(error: unknown): TailraceError {
+    const named = asSourceError(error);
+    if (named.consequence === "gap") this.#opened = null;
+    return named;
+  }
+
+  async #open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<Opened> {
+    const {
+      connect,
+      side,
+      slot: slotName,
+      publication: publicationName,
+      schema,
+      failover,
+      blockedAfterMs,
+    } = this.#options;
+    const replication = await connect(true, signal);
+    try {
+      const cluster = await readCluster(replication);
+      signal.throwIfAborted();
+      return await side.use(signal, async (client) => {
+        const tables = await findTables(client, models, { schema, publication: publicationName });
+        const slot = await readSlot(client, slotName);
+        const before = await readPublication(client, publicationName);
+        signal.throwIfAborted();
+        // What was read in this process without being stored yet must not be lost either.
+        const promised = stored.length > 0 ? stored : this.#opened ? [this.#opened.checkpoint] : [];
+        const present: Present = {
+          cluster,
+          slotName,
+          slot,
+          publicationName,
+          publication: before,
+          tables: new Map([...tables].map(([oid, table]) => [oid, table.sql])),
+        };
+        for (const checkpoint of promised) proveContinuity(checkpoint, present);
+        if (slot && slot.database !== (await databaseOf(client))) {
+          throw new TailraceError(
+            "source.config",
+            `a replication slot ${slotName} exists in database ${slot.database}: set another \`slot\`, or another \`name\``,
+          );
+        }
+        const serverVersion = await versionOf(client);
+        const publication = await ensurePublication(
+          client,
+          { name: publicationName, tables: [...tables.values()], serverVersion },
+          before,
+        );
+        const incarnation = incarnationOf(cluster, slotName, publication);
+        const oldest = promised.map((checkpoint) => checkpoint.position).sort()[0];
+        if (oldest !== undefined) return { checkpoint: { position: oldest, incarnation }, publication, tables };
+        // Nobody has stored anything: what an old slot holds is of no use, and it may be older than the publication,
+        // which the server then does not find while it reads.
+        if (slot) {
+          if (slot.activePid !== null && slot.activePid !== this.#walsenderPid) throw busy(slotName, slot.activePid);
+          await this.#freeSlot(client);
+          await dropSlot(client, slotName);
+        }
+        signal.throwIfAborted();
+        const lsn = await createSlot(replication, client, {
+          name: slotName,
+          failover: failover && serverVersion >= 170000,
+          blockedAfterMs,
+        });
+        this.#acked = 0n;
+        return { checkpoint: { position: positionAt(lsn), incarnation }, publication, tables };
+      });
+    } finally {
+      await close(replication);
+    }
+  }
+
+  /** See Source.read. */
+  async *read(after: Position, signal: AbortSignal): AsyncGenerator<ChangeBatch, void, undefined> {
+    const opened = this.#opened;
+    if (!opened) throw new TailraceError("internal.defect", "read before open");
+    if (this.#stream) throw new TailraceError("internal.defect", "a second read beside the first");
+    if (signal.aborted) return;
+    let stream: ReplicationStream | null = null;
+    let watch: StreamWatch | null = null;
+    const abort = () => stream?.fail(new TailraceError("source.unreachable", "stopped"));
+    signal.addEventListener("abort", abort);
+    try {
+      stream = await this.#startStream(lsnOf(after), signal);
+      this.#stream = stream;
+      if (signal.aborted) return;
+      watch = this.#watch(stream, opened);
+      const { catalogue, versions, log, publication } = this.#options;
+      const shapes = new TableShapes(catalogue, versions, opened.tables, publication, log);
+      const reading = watch;
+      yield* readBatches(stream, after, {
+        shapeOf: (message, decoder) => shapes.shapeOf(message, decoder.types),
+        serverError: (fields) => this.#serverError(fields),
+        notice: (fields) => noticeError(fields, publication),
+        progress: (lsn) => reading.progress(lsn),
+      });
+    } catch (error) {
+      if (signal.aborted) return;
+      throw this.#sourceError(error);
+    } finally {
+      signal.removeEventListener("abort", abort);
+      watch?.stop();
+      this.#stream = null;
+      await stream?.close();
+    }
+  }
+
+  /** See Source.ack. */
+  ack(stored: Position): void {
+    const lsn = lsnOf(stored);
+    if (lsn <= this.#acked) return;
+    this.#acked = lsn;
+    this.#stream?.flushed(lsn);
+  }
+
+  /** ms since the epoch when the stream last said anything; null: it does not run. */
+  get lastByteAtMs(): number | null {
+    return this.#stream?.lastByteAtMs ?? null;
+  }
+
+  async holdings(signal: AbortSignal): Promise<readonly Holding[]> {
+    const { side, slot: ours } = this.#options;
+    try {
+      const slots = await side.use(signal, async (client) => {
+        const listed = [...(await listSlots(client, OUR_PREFIX))];
+        const own = listed.some((slot) => slot.name === ours) ? null : await readSlot(client, ours);
+        if (own) listed.push(own);
+        return listed;
+      });
+      return slots.map((slot) => ({
+        name: slot.name,
+        kind: "replication slot",
+        active: slot.activePid !== null,
+        retainedBytes: slot.retainedBytes,
+        used: slot.name === ours,
+        detail: slot.lost
+          ? `given up by the server: ${slot.lost}`
+          : slot.activePid === null
+            ? `nobody reads it; wal status ${slot.walStatus ?? "?"}`
+            : `read by pid ${slot.activePid}; wal status ${slot.walStatus ?? "?"}`,
+      }));
+    } catch (error) {
+      throw asSourceError(error);
+    }
+  }
+
+  async release(name: string, signal: AbortSignal): Promise<void> {
+    const { side, slot: ours } = this.#options;
+    if (!name.startsWith(OUR_PREFIX) && name !== ours) {
+      throw new TailraceError("source.config", `${name} is not a slot of Tailrace`);
+    }
+    try {
+      await side.use(signal, async (client) => {
+        const slot = await readSlot(client, name);
+        if (!slot) throw new TailraceError("source.config", `there is no replication slot ${name}`);
+        if (slot.activePid !== null) throw busy(name, slot.activePid);
+        await dropSlot(client, name);
+      });
+    } catch (error) {
+      throw asSourceError(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stream = this.#stream;
+    this.#stream = null;
+    await stream?.close();
+  }
+
+  async #startStream(from: bigint, signal: AbortSignal): Promise<ReplicationStream> {
+    const { connect, side, slot, publication, silentAfterMs } = this.#options;
+    await side.use(signal, (client) => this.#freeSlot(client));
+    const client = await connect(true, signal);
+    try {
+      const { rows } = await client.query<{ setting: string }>(
+        "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'",
+      );
+      let timeoutMs = Number(rows[0]?.setting ?? 0);
+      if (timeoutMs === 0 || timeoutMs > MAX_WAL_SENDER_TIMEOUT_MS) {
+        // For this session only: the server looks for our answers, and says something itself, at least every half of
+        // it, even while it reads through a long transaction of other tables.
+        timeoutMs = MAX_WAL_SENDER_TIMEOUT_MS;
+        await client.query(`SET wal_sender_timeout = ${timeoutMs}`);
+      }
+      const feedbackMs = Math.max(250, Math.min(10_000, timeoutMs / 3));
+      const stream = new ReplicationStream(client, { slot, publication, from, feedbackMs, silentAfterMs });
+      stream.flushed(this.#acked);
+      this.#walsenderPid = stream.backendPid;
+      return stream;
+    } catch (error) {
+      await close(client);
+      throw error;
+    }
+  }
+
+  /** Waits until an earlier stream of ours has let go of the slot; ends its server process when that takes long. */
+  async #freeSlot(client: pg.Client): Promise<void> {
+    const ours = this.#walsenderPid;
+    if (ours === null) return;
+    const untilMs = Date.now() + OWN_WALSENDER_MS;
+    for (let told = false; ;) {
+      const slot = await readSlot(client, this.#options.slot);
+      if (slot?.activePid !== ours) return;
+      if (Date.now() > untilMs) {
+        if (told) return;
+        told = true;
+        await client.query("SELECT pg_terminate_backend($1::int)", [ours]);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  #watch(stream: ReplicationStream, opened: Opened): StreamWatch {
+    const { side, publication, heartbeatMs, membershipMs, log } = this.#options;
+    const names = new Map([...opened.tables].map(([oid, table]) => [oid, table.sql]));
+    return new StreamWatch({
+      side,
+      log,
+      publicationName: publication,
+      publication: opened.publication,
+      tables: names,
+      heartbeatMs,
+      membershipMs,
+      fail: (error) => stream.fail(error),
+    });
+  }
+
+  /** What an error of the replication stream means; the catalogue says which of several. */
+  async #serverError(fields: Readonly<Record<string, string>>): Promise<Error> {
+    const { side, slot: slotName, publication } = this.#options;
+    const message = fields["M"] ?? "the server ended the stream";
+    const code = fields["C"] ?? "";
+    if (code === "55006") return new TailraceError("source.slot_busy", message);
+    if (code === "42704" || code === "55000") {
+      const slot = await side.use(NEVER, (client) => readSlot(client, slotName));
+      if (!slot) return new TailraceError("source.gap.slot_missing", `there is no replication slot ${slotName}`);
+      if (slot.lost) return slotLost(slotName, slot.lost);
+      // The server looks the publication up as it was at the place in the log that it reads.
+      if (code === "42704") {
+        return new TailraceError(
+          "source.gap.publication",
+          `the publication ${publication} was not there when changes were written: it was dropped, or made after the slot`,
+        );
+      }
+    }
+    return asSourceError(Object.assign(new Error(message), { code, severity: fields["S"] ?? "ERROR" }));
+  }
+}
+
+function noticeError(fields: Readonly<Record<string, string>>, publication: string): Error | null {
+  // The routine's name is not translated, the text may be.
+  if (fields["R"] !== "LoadPublications" && !fields["M"]?.includes("skipped loading publication")) return null;
+  return new TailraceError(
+    "source.gap.publication",
+    `the server does not find the publication ${publication} and leaves changes out`,
+  );
+}
+
+function busy(slot: string, pid: number): TailraceError {
+  return new TailraceError("source.slot_busy", `replication slot ${slot} is read by pid ${pid}`);
+}
+
+async function databaseOf(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ name: string }>("SELECT current_database()::text AS name");
+  return rows[0]!.name;
+}
+
+async function versionOf(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ version: string }>("SELECT current_setting('server_version_num') AS version");
+  return Number(rows[0]!.version);
+}

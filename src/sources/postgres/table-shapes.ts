@@ -1,0 +1,178 @@
+// From what the stream announces (names, type OIDs) to what rows are read with. Asks the catalogue at most once for
+// each RELATION message that differs, never for a row.
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
+import type { Column, Relation } from "../../contracts/relation.ts";
+import type { TableInfo } from "./catalog.ts";
+import { keyOf } from "./describe.ts";
+import type { RowShape } from "./pgoutput.ts";
+import type { PublishedTable } from "./published-table.ts";
+import type { RelationMessage, RelationMessageColumn } from "./relation-message.ts";
+import type { RelationVersions } from "./relation-versions.ts";
+
+/** How a column's texts are read. */
+export interface ReadColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly column: Column;
+  readonly normalise: ((text: string) => string) | null;
+}
+
+export interface Catalogue {
+  /** The table as it is now; null: it is gone. */
+  table(oid: string): Promise<TableInfo | null>;
+  /** Columns that the catalogue may not have any more: by type only. */
+  columns(columns: readonly RelationMessageColumn[], announced: AnnouncedTypes): Promise<readonly ReadColumn[]>;
+  /** Why the stream may hold rows of a table that no model names. */
+  stranger(
+    oid: string,
+    publication: string,
+  ): Promise<{
+    readonly published: boolean;
+    /** Of a partition: itself and what it is a part of. */
+    readonly ancestors: readonly string[];
+  }>;
+}
+
+export type AnnouncedTypes = ReadonlyMap<number, { readonly namespace: string; readonly name: string }>;
+
+export class TableShapes {
+  readonly #catalogue: Catalogue;
+  readonly #versions: RelationVersions;
+  readonly #wanted: ReadonlyMap<string, PublishedTable>;
+  readonly #publication: string;
+  readonly #log: Log;
+  /** As the catalogue had them when last asked. */
+  readonly #infos = new Map<string, TableInfo>();
+
+  constructor(
+    catalogue: Catalogue,
+    versions: RelationVersions,
+    wanted: ReadonlyMap<string, PublishedTable>,
+    publication: string,
+    log: Log,
+  ) {
+    this.#catalogue = catalogue;
+    this.#versions = versions;
+    this.#wanted = wanted;
+    this.#publication = publication;
+    this.#log = log;
+  }
+
+  async shapeOf(message: RelationMessage, announced: AnnouncedTypes): Promise<RowShape | TailraceError | null> {
+    const oid = String(message.oid);
+    const wanted = this.#wanted.get(oid);
+    if (!wanted) return this.#stranger(message);
+    if (message.namespace !== wanted.namespace || message.name !== wanted.name) {
+      throw new TailraceError(
+        "source.model",
+        `table ${wanted.namespace}.${wanted.name} is now ${message.namespace}.${message.name}: correct model ${wanted.models.join(", ")}`,
+      );
+    }
+    let info: TableInfo | null = this.#infos.get(oid) ?? wanted.info;
+    if (!sameColumns(info, message)) {
+      info = await this.#catalogue.table(oid);
+      if (info) this.#infos.set(oid, info);
+    }
+    const columns = await this.#columns(info, message, announced);
+    const keyNames = keyOf(wanted.model, info ?? wanted.info).names;
+    const key = keyNames.map((name) => columns.findIndex((column) => column.name === name));
+    if (key.includes(-1)) {
+      const missing = keyNames.filter((_, i) => key[i] === -1).join(", ");
+      throw new TailraceError(
+        "source.model",
+        `the log's rows of ${wanted.sql} have no column ${missing}, which is its key now`,
+      );
+    }
+    const identity = identityOf(message, info ?? wanted.info);
+    const relation: Relation = {
+      id: oid,
+      namespace: message.namespace,
+      name: message.name,
+      version: 0,
+      columns: columns.map((column) => column.column),
+      key,
+      oldRows: identity.full ? "full" : "key",
+    };
+    return {
+      relation: this.#versions.intern(relation),
+      normalise: columns.map((column) => column.normalise),
+      inOldKey: columns.map((column) => identity.columns.has(column.name)),
+    };
+  }
+
+  /** The catalogue's columns where they are those of the rows, which may be older than the last DDL. */
+  async #columns(
+    info: TableInfo | null,
+    message: RelationMessage,
+    announced: AnnouncedTypes,
+  ): Promise<readonly ReadColumn[]> {
+    const known = new Map<string, ReadColumn>(
+      info?.columns.map((column) => [`${column.typeOid} ${column.name}`, column]),
+    );
+    const unknown = message.columns.filter((column) => !known.has(`${column.typeOid} ${column.name}`));
+    if (unknown.length > 0) {
+      for (const column of await this.#catalogue.columns(unknown, announced)) {
+        known.set(`${column.typeOid} ${column.name}`, column);
+      }
+    }
+    return message.columns.map((column) => known.get(`${column.typeOid} ${column.name}`)!);
+  }
+
+  /**
+   * A table that no model names. One that a model named earlier may still be in the log: its rows are passed over.
+   * Rows that could belong to a model, or of a table that somebody publishes now, stop the reading.
+   */
+  async #stranger(message: RelationMessage): Promise<TailraceError | null> {
+    const shown = `${message.namespace}.${message.name}`;
+    for (const table of this.#wanted.values()) {
+      if (table.namespace === message.namespace && table.name === message.name) {
+        return new TailraceError(
+          "source.gap.publication",
+          `table ${shown} is another one than the one that was read before`,
+        );
+      }
+    }
+    const { published, ancestors } = await this.#catalogue.stranger(String(message.oid), this.#publication);
+    const root = ancestors.map((oid) => this.#wanted.get(oid)).find((table) => table !== undefined);
+    if (root) {
+      return new TailraceError(
+        "source.gap.publication",
+        `rows of partition ${shown} came under its own name, not under ${root.namespace}.${root.name}: ` +
+          `the publication's publish_via_partition_root was off`,
+      );
+    }
+    if (published) {
+      return new TailraceError(
+        "source.model",
+        `the publication holds table ${shown}, which no model names: take it out`,
+      );
+    }
+    if (ancestors.length === 0)
+      this.#log.info("rows of a table that is not read any more are passed over", { table: shown });
+    return null;
+  }
+}
+
+/**
+ * What an old row holds. The rows of a partitioned table are logged by each partition's identity, of which the
+ * announcement of their root says nothing.
+ */
+function identityOf(
+  message: RelationMessage,
+  info: TableInfo,
+): { readonly full: boolean; readonly columns: ReadonlySet<string> } {
+  if (info.kind !== "p") {
+    const columns = message.columns.filter((column) => column.identity).map((column) => column.name);
+    return { full: message.identity === "f", columns: new Set(columns) };
+  }
+  const partial = info.leaves.map((leaf) => leaf.replicaIdentity).filter((identity) => identity.kind !== "full");
+  if (partial.length === 0) return { full: true, columns: new Set() };
+  const columns = partial[0]!.columns.filter((name) => partial.every((identity) => identity.columns.includes(name)));
+  return { full: false, columns: new Set(columns) };
+}
+
+function sameColumns(table: TableInfo, message: RelationMessage): boolean {
+  const known = new Map(table.columns.map((column) => [column.name, column.typeOid]));
+  return message.columns.every((column) => known.get(column.name) === column.typeOid);
+}
