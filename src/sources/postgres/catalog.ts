@@ -54,6 +54,8 @@ export interface TableColumn {
 export interface UniqueIndex {
   readonly name: string;
   readonly primary: boolean;
+  /** Not deferrable: it may be a replica identity, if its columns are NOT NULL. */
+  readonly immediate: boolean;
   /** Names, in the index's order. */
   readonly columns: readonly string[];
   /** Of each column, as SQL: they need not be in `pg_catalog`. */
@@ -115,7 +117,7 @@ const TABLE = `
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = b.attnum), '[]'),
     'primaryKey', ${INDEX_COLUMNS("i.indisprimary AND i.indisvalid", "c")},
     'uniqueIndexes', coalesce((
-      SELECT json_agg(json_build_object('name', x.relname, 'primary', i.indisprimary, 'columns', u.columns,
+      SELECT json_agg(json_build_object('name', x.relname, 'primary', i.indisprimary, 'immediate', i.indimmediate, 'columns', u.columns,
                                         'operators', u.operators) ORDER BY i.indisprimary DESC, x.relname)
         FROM pg_index i
         JOIN pg_class x ON x.oid = i.indexrelid
