@@ -74,7 +74,8 @@ function elementJson(type: TypeInfo): ElementJson {
     case "boolean":
       return (text) => (text === "t" ? "true" : text === "f" ? "false" : JSON.stringify(text));
     case "json":
-      return (text) => text;
+      // Outside of its strings, where a line break is always escaped, it is white space; and it would break NDJSON.
+      return (text) => (/[\n\r]/.test(text) ? text.replaceAll(/[\n\r]/g, " ") : text);
     default:
       return (text) => JSON.stringify(text);
   }
