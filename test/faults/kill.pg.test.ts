@@ -1,28 +1,19 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startCli } from "../support/cli.ts";
-import { orderOf, overlaps, RESTART } from "../support/ledger-order.ts";
+import { orderOf, overlaps } from "../support/ledger-order.ts";
 import { forkLoad } from "../support/load-process.ts";
 import { loadTable } from "../support/load-statements.ts";
 import { compare } from "../support/oracle.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { prng } from "../support/prng.ts";
+import { testProject } from "../support/project.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { faults } from "../support/receiver-script.ts";
 
 const KILLS = 20;
 const CHANGES = 100_000;
-/** What one batch of the log and the requests on their way can hold, and what 200 ms between two checkpoints can send. */
+/** What one batch of the log and the requests on their way can hold, and what 50 ms between two checkpoints can send. */
 const MOST_REPEATED_A_KILL = 10_000;
-
-/** A folder with a configuration; removed when disposed. */
-async function project(config: string): Promise<{ readonly folder: string } & AsyncDisposable> {
-  const folder = await mkdtemp(join(tmpdir(), "tailrace-kill-"));
-  await writeFile(join(folder, "tailrace.yml"), config);
-  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
-}
 
 test(
   `SIGKILL at ${KILLS} random moments of a mixed run of ${CHANGES} changes, with a receiver that fails: nothing lost, no order broken, repeats bounded`,
@@ -33,8 +24,10 @@ test(
     const random = prng(seed);
     await using database = await testDatabase();
     await database.sql(loadTable("public.load"));
-    await using receiver = await startReceiver({ script: faults({ rate: 0.02, kinds: ["503", "reset-before", "reset-after"], seed }) });
-    await using at = await project(`
+    await using receiver = await startReceiver({
+      script: faults({ rate: 0.02, kinds: ["503", "reset-before", "reset-after"], seed }),
+    });
+    await using at = await testProject(`
 sources: { db: { type: postgres, url: "${database.url}" } }
 models: { load: { source: db, table: public.load } }
 destinations:
@@ -46,9 +39,16 @@ syncs: { load: { model: load, destination: receiver, mode: mirror } }
       await using first = startCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
       expect(await first.exit).toEqual({ code: 0, signal: null });
     }
-    await using load = forkLoad({ url: database.url, changes: CHANGES, keys: 5000, connections: 2, seed, ratePerSecond: 8000 });
+    await using load = forkLoad({
+      url: database.url,
+      changes: CHANGES,
+      keys: 5000,
+      connections: 2,
+      seed,
+      ratePerSecond: 8000,
+    });
     for (let kill = 0; kill < KILLS; kill += 1) {
-      receiver.ledger.mark(RESTART);
+      await receiver.restart();
       const before = receiver.counts.requests;
       await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
       await receiver.until(({ counts }) => counts.requests > before, 30_000);
@@ -59,13 +59,17 @@ syncs: { load: { model: load, destination: receiver, mode: mirror } }
       await engine.exit;
     }
     const committed = await load.done;
-    receiver.ledger.mark(RESTART);
+    await receiver.restart();
     await using last = startCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
     expect(await last.exit).toEqual({ code: 0, signal: null });
 
     const entries = receiver.ledger.entries;
     const difference = await compare(entries, database, { table: "public.load", key: ["id"] });
-    expect({ lost: difference.lost.length, extra: difference.extra.length, different: difference.different.length }).toEqual({
+    expect({
+      lost: difference.lost.length,
+      extra: difference.extra.length,
+      different: difference.different.length,
+    }).toEqual({
       lost: 0,
       extra: 0,
       different: 0,

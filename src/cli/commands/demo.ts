@@ -34,7 +34,7 @@ webhooks, users mirrored into another database), and shows each change's way fro
       context.out(
         `\n${summary.changes} changes committed, ${summary.delivered} deliveries accepted; ` +
           `${summary.repeated} sent twice (same id) because the receiver dropped its answer\n` +
-          `commit → accepted: p50 ${summary.p50_ms ?? "–"} ms, p99 ${summary.p99_ms ?? "–"} ms\n` +
+          `commit → accepted: p50 ${summary.p50_ms ?? "–"} ms, p99 ${summary.p99_ms ?? "–"} ms (those that the receiver failed on purpose included)\n` +
           `lost: ${summary.lost}\n`,
       );
     }

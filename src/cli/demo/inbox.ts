@@ -51,16 +51,14 @@ export class Inbox implements AsyncDisposable {
     request.on("end", () => {
       this.#requests += 1;
       const fails = this.#failureShare > 0 && this.#requests % Math.round(1 / this.#failureShare) === 0;
-      if (fails && this.#requests % 2 === 0) {
-        this.failures += 1;
+      if (fails) this.failures += 1;
+      if (fails && this.failures % 2 === 0) {
         response.writeHead(503).end();
         return;
       }
       this.#accept(request.url ?? "/", Buffer.concat(chunks).toString());
-      if (fails) {
-        this.failures += 1;
-        request.socket.destroy();
-      } else response.writeHead(204).end();
+      if (fails) request.socket.destroy();
+      else response.writeHead(204).end();
     });
   }
 

@@ -1,5 +1,5 @@
 /** How long to wait before attempt `failures + 1`: doubling from `baseMs` to `capMs`, the later half of it at random, so that those who failed together do not come back together. */
-export function backoffMs(failures: number, baseMs = 250, capMs = 60_000): number {
+export function backoffMs(failures: number, baseMs = 100, capMs = 60_000): number {
   const full = Math.min(capMs, baseMs * 2 ** Math.min(failures - 1, 30));
   return full / 2 + Math.random() * (full / 2);
 }

@@ -164,5 +164,5 @@ function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
 }
 
 /** At most this much is delivered again after a crash, beside what was on its way. */
-const INTERVAL_MS = 200;
+const INTERVAL_MS = 50;
 const IDLE_INTERVAL_MS = 5_000;
