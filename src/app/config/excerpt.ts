@@ -11,8 +11,8 @@ export function maskUserInfo(text: string): string {
   return text.replaceAll(/:\/\/[^\s/@]*@/g, `://${MASK}@`);
 }
 
-/** What is YAML's own and not a key or value: `-`, `|`, `<<`, quotes, anchors, aliases. */
-const STRUCTURE = /^(?:[-?"']|[|>][+-]?|<<|---|[&*][A-Za-z][\w-]*)$/;
+/** What is YAML's own and not a key or value. Not aliases and anchors: a password may begin with `*` or `&`. */
+const STRUCTURE = /^(?:[-?"']|[|>][+-]?|<<|---)$/;
 
 /** Quoted texts, words (with the colons and variables in them), and what stands between. */
 const WORDS = /"[^"]*"?|'[^']*'?|(?:\$\{[^}]*\}?|[^\s{}[\],:"']|:(?=[^\s"']))+|[\s{}[\],:]+/g;

@@ -82,6 +82,8 @@ function toJson(schema: z.ZodType): Json {
       delete jsonSchema["wanted"];
       if (jsonSchema["secret"] === true) jsonSchema.writeOnly = true;
       delete jsonSchema["secret"];
+      // zod's own names of string checks, whose pattern says it all.
+      if (jsonSchema.format !== undefined && !STANDARD_FORMATS.has(jsonSchema.format)) delete jsonSchema.format;
       // Ours of mappings and lists are YAML, which an editor would offer as a text.
       if (
         jsonSchema.examples?.some(
@@ -96,9 +98,11 @@ function toJson(schema: z.ZodType): Json {
   return json;
 }
 
+const STANDARD_FORMATS = new Set(["uri", "email", "uuid", "date", "time", "date-time", "ipv4", "ipv6"]);
+
 const VARIABLE = {
   type: "string",
-  pattern: "^\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}$",
+  pattern: "\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}",
   description: "An environment variable.",
 };
 
