@@ -26,7 +26,22 @@ export const CORPUS_SETUP = `
   CREATE TYPE unrelated.shell;
 `;
 
-const TEXTS = ["", " ", "plain", "NULL", "null", "\\", '"', "'", "a,b", "{}", "tab\tline\nreturn\r", "naïve 😀 \u202eشرق", "\u0001\u007f", "x".repeat(3000)];
+const TEXTS = [
+  "",
+  " ",
+  "plain",
+  "NULL",
+  "null",
+  "\\",
+  '"',
+  "'",
+  "a,b",
+  "{}",
+  "tab\tline\nreturn\r",
+  "naïve 😀 \u202eشرق",
+  "\u0001\u007f",
+  "x".repeat(3000),
+];
 const quoted = (text: string) => `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 
 export const TYPE_CORPUS: readonly CorpusColumn[] = [
@@ -36,11 +51,35 @@ export const TYPE_CORPUS: readonly CorpusColumn[] = [
   { type: "int8", values: ["-9223372036854775808", "9007199254740993", "9223372036854775807", null] },
   {
     type: "numeric",
-    values: ["NaN", "Infinity", "-Infinity", "0", "0.00", "-0.5", "12345678901234567890.12345678901234567890", "1e-20", "1e40", "007.10"],
+    values: [
+      "NaN",
+      "Infinity",
+      "-Infinity",
+      "0",
+      "0.00",
+      "-0.5",
+      "12345678901234567890.12345678901234567890",
+      "1e-20",
+      "1e40",
+      "007.10",
+    ],
   },
   { type: "numeric(10,2)", values: ["1", "-99999999.99", "NaN"] },
   { type: "float4", values: ["1.1", "3.4028235e38", "1e-45", "NaN", "Infinity", "-0", "16777217"] },
-  { type: "float8", values: ["0.1", "1e20", "1e-5", "1.7976931348623157e308", "5e-324", "NaN", "-Infinity", "-0", "0.30000000000000004"] },
+  {
+    type: "float8",
+    values: [
+      "0.1",
+      "1e20",
+      "1e-5",
+      "1.7976931348623157e308",
+      "5e-324",
+      "NaN",
+      "-Infinity",
+      "-0",
+      "0.30000000000000004",
+    ],
+  },
   { type: "money", values: ["1234567.89", "-0.01"] },
   { type: "text", values: TEXTS },
   { type: "varchar(10)", values: ["", "ab  ", "naïve", null] },
@@ -48,15 +87,27 @@ export const TYPE_CORPUS: readonly CorpusColumn[] = [
   { type: "bpchar", values: ["ab  ", ""] },
   { type: '"char"', values: ["a", "", " "] },
   { type: "name", values: ["some name", '"quoted"'] },
-  { type: "bytea", values: ["\\x", `\\x${Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0")).join("")}`] },
+  {
+    type: "bytea",
+    values: ["\\x", `\\x${Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0")).join("")}`],
+  },
   { type: "date", values: ["2024-02-29", "4713-01-01 BC", "5874897-12-31", "infinity", "-infinity", "0001-01-01"] },
   { type: "time", values: ["00:00:00", "23:59:59.999999", "24:00:00"] },
   { type: "timetz", values: ["00:00:00+14", "23:59:59.999999-12:30"] },
-  { type: "timestamp", values: ["2024-03-31 02:30:00", "294276-12-31 23:59:59.999999", "0044-03-15 12:00:00 BC", "infinity"] },
+  {
+    type: "timestamp",
+    values: ["2024-03-31 02:30:00", "294276-12-31 23:59:59.999999", "0044-03-15 12:00:00 BC", "infinity"],
+  },
   { type: "timestamp(0)", values: ["2024-03-31 02:30:00.6"] },
   {
     type: "timestamptz",
-    values: ["2024-03-31 02:30:00.123456+01", "2024-11-03 01:30:00 America/New_York", "4713-01-02 00:00:00+00 BC", "-infinity", "1883-11-18 12:03:58-04:56:02"],
+    values: [
+      "2024-03-31 02:30:00.123456+01",
+      "2024-11-03 01:30:00 America/New_York",
+      "4713-01-02 00:00:00+00 BC",
+      "-infinity",
+      "1883-11-18 12:03:58-04:56:02",
+    ],
   },
   { type: "interval", values: ["1 year 2 mons 3 days 04:05:06.789", "-1 day +02:03", "0", "178000000 years"] },
   { type: "uuid", values: ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"] },
@@ -66,7 +117,14 @@ export const TYPE_CORPUS: readonly CorpusColumn[] = [
   { type: "macaddr8", values: ["08:00:2b:01:02:03:04:05"] },
   {
     type: "json",
-    values: ['{"n": 12345678901234567890.1234567890, "a":1,"a":2}', '[ 1 , "\\ud83d\\ude00" ]', "null", '"\\u0000"', '{\n  "line": "break"\n}', "1e999"],
+    values: [
+      '{"n": 12345678901234567890.1234567890, "a":1,"a":2}',
+      '[ 1 , "\\ud83d\\ude00" ]',
+      "null",
+      '"\\u0000"',
+      '{\n  "line": "break"\n}',
+      "1e999",
+    ],
   },
   { type: "jsonb", values: ['{"n": 12345678901234567890.1234567890, "b": [true, null]}', "null", '"x"', "1e400"] },
   { type: "jsonpath", values: ["$.a[*] ? (@ > 1)"] },
@@ -108,7 +166,10 @@ export const TYPE_CORPUS: readonly CorpusColumn[] = [
   { type: '"Corpus".doc', values: ['{"a": [1.50]}'] },
   { type: '"Corpus".span', values: ["[1.5,2.5)", "empty"] },
   { type: "bool[]", values: ["{t,f,NULL}", "{{t},{f}}", "{}", null] },
-  { type: "int4[]", values: ["{1,2,3}", "[0:1]={1,2}", "{{{1,2},{3,4}},{{5,6},{NULL,8}}}", "[-1:0][2:3]={{1,2},{3,4}}", "{}"] },
+  {
+    type: "int4[]",
+    values: ["{1,2,3}", "[0:1]={1,2}", "{{{1,2},{3,4}},{{5,6},{NULL,8}}}", "[-1:0][2:3]={{1,2},{3,4}}", "{}"],
+  },
   { type: "int8[]", values: ["{9223372036854775807,-9223372036854775808}"] },
   { type: "numeric[]", values: ["{NaN,Infinity,-Infinity,12345678901234567890.10,NULL}"] },
   { type: "float8[]", values: ["{0.1,1e300,NaN,-Infinity,-0}"] },
@@ -117,7 +178,10 @@ export const TYPE_CORPUS: readonly CorpusColumn[] = [
   { type: "char(3)[]", values: ["{a,NULL}"] },
   { type: "inet[]", values: ["{10.0.0.1,::1/128,10.0.0.0/8}"] },
   { type: "bytea[]", values: ['{"\\\\x00ff","\\\\x"}'] },
-  { type: "json[]", values: [String.raw`{"{\"a\": 12345678901234567890, \"b\": \"x,y\"}","[1, 2]","null",NULL}`, '{"[1,\n2]"}'] },
+  {
+    type: "json[]",
+    values: [String.raw`{"{\"a\": 12345678901234567890, \"b\": \"x,y\"}","[1, 2]","null",NULL}`, '{"[1,\n2]"}'],
+  },
   { type: "jsonb[]", values: [String.raw`{"{\"a\": 1.50}","\"NULL\"",NULL}`, '{"1"}'] },
   { type: "date[]", values: ["{2024-02-29,infinity,NULL}"] },
   { type: "timestamptz[]", values: ['{"2024-03-31 02:30:00.123456+01",-infinity}'] },
@@ -158,5 +222,10 @@ export function corpusTable(): CorpusTable {
     });
     return `INSERT INTO ${sql} VALUES (${row + 1}, ${values.join(", ")})`;
   });
-  return { sql, columns, create: `${CORPUS_SETUP}; CREATE TABLE ${sql} (id int PRIMARY KEY, ${definitions.join(", ")})`, inserts };
+  return {
+    sql,
+    columns,
+    create: `${CORPUS_SETUP}; CREATE TABLE ${sql} (id int PRIMARY KEY, ${definitions.join(", ")})`,
+    inserts,
+  };
 }

@@ -24,9 +24,10 @@ export function arrayJson(element: ElementJson, delimiter: string): (text: strin
 function convert(text: string, at: number, delimiter: number, element: ElementJson): string | null {
   let json = "";
   let depth = 0;
-  // Whether an element or a nested array may begin here, and whether one has just ended.
+  // Whether an element or a nested array may begin here, whether one has just ended, and whether one must follow.
   let wanted = true;
   let ended = false;
+  let owed = false;
   const length = text.length;
   while (at < length) {
     const code = text.charCodeAt(at);
@@ -35,9 +36,10 @@ function convert(text: string, at: number, delimiter: number, element: ElementJs
       depth += 1;
       json += "[";
       ended = false;
+      owed = false;
       at += 1;
     } else if (code === CLOSE) {
-      if (depth === 0) return null;
+      if (depth === 0 || owed) return null;
       depth -= 1;
       json += "]";
       at += 1;
@@ -51,6 +53,7 @@ function convert(text: string, at: number, delimiter: number, element: ElementJs
       json += ",";
       wanted = true;
       ended = false;
+      owed = true;
       at += 1;
     } else if (!wanted) {
       return null;
@@ -61,6 +64,7 @@ function convert(text: string, at: number, delimiter: number, element: ElementJs
       at = end + 1;
       wanted = false;
       ended = true;
+      owed = false;
     } else {
       const end = endOfBare(text, at, delimiter);
       const bare = text.slice(at, end);
@@ -68,6 +72,7 @@ function convert(text: string, at: number, delimiter: number, element: ElementJs
       at = end;
       wanted = false;
       ended = true;
+      owed = false;
     }
   }
   return null;

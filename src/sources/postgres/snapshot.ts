@@ -118,8 +118,8 @@ export class SnapshotReader {
    * table that is rewritten or truncated after a snapshot looks empty to it.
    */
   async #begin(client: pg.Client, model: Model): Promise<Reading> {
-    const known = this.#known.get(model.name);
-    let described = known?.described ?? (await describe(client, model, this.#options));
+    const known = JSON.stringify([model.table.namespace, model.table.name, model.key]);
+    let described = this.#known.get(known)?.described ?? (await describe(client, model, this.#options));
     for (let tries = 0; ; tries += 1) {
       try {
         const results = (await client.query(
@@ -129,13 +129,13 @@ export class SnapshotReader {
           fingerprint: string | null;
         }>[];
         const { snapshot, fingerprint } = results.at(-1)!.rows[0]!;
-        if (fingerprint !== null && fingerprint === this.#known.get(model.name)?.fingerprint) {
+        if (fingerprint !== null && fingerprint === this.#known.get(known)?.fingerprint) {
           return { described, relation: this.#versions.intern(described.relation), snapshot };
         }
         // The first time, or it was altered: described anew under the lock, so that it cannot change any more.
         const now = await describe(client, model, this.#options);
         if (fingerprint !== null && now.table.oid === described.table.oid) {
-          this.#known.set(model.name, { described: now, fingerprint });
+          this.#known.set(known, { described: now, fingerprint });
           return { described: now, relation: this.#versions.intern(now.relation), snapshot };
         }
         await client.query("ROLLBACK");

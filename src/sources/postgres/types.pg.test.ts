@@ -33,7 +33,9 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
 
   async function readAll(): Promise<SnapshotChunk> {
     const signal = AbortSignal.timeout(30_000);
-    await using session = new SqlSession((inner) => connect({ url: database.url }, { replication: false, signal: inner }));
+    await using session = new SqlSession((inner) =>
+      connect({ url: database.url }, { replication: false, signal: inner }),
+    );
     const reader = new SnapshotReader(session, { schema: "public", publication: "none" }, new RelationVersions());
     return await reader.chunk(MODEL, null, { rows: 1000, bytes: 1e8 }, signal);
   }
@@ -91,7 +93,9 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
           if (type !== '"Corpus".pair[]') {
             // unnest spreads composites
             const expected = JSON.parse(facts.rows[0]!.texts) as (string | null)[];
-            expect(elementsOf(json, shape.length), column.name).toEqual(expected.map((element) => elementJson(type, element)));
+            expect(elementsOf(json, shape.length), column.name).toEqual(
+              expected.map((element) => elementJson(type, element)),
+            );
           }
           expect(shapeOf(JSON.parse(json), shape.length), column.name).toEqual(shape);
           compared += 1;
@@ -102,18 +106,31 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     expect(compared).toBeGreaterThan(300);
   });
 
-  test.skipIf(missing)("a type that is not known, or is no more, is a text; problems elsewhere do not matter", async () => {
-    const client = await connect({ url: database.url }, { replication: false, signal: AbortSignal.timeout(10_000) });
-    const oid = Number((await client.query<{ oid: string }>("SELECT 'unrelated.nothing'::regtype::oid::text AS oid")).rows[0]!.oid);
-    const types = await loadTypes(client, [23, 4_000_000_000, oid]);
-    await close(client);
-    expect(columnFor(types.get(4_000_000_000)!, "x", false)).toMatchObject({
-      column: { json: "string", type: "unknown", comparison: "text", nullable: true },
-      normalise: null,
-    });
-    expect(columnFor(types.get(oid)!, "x", true).column).toMatchObject({ json: "string", type: "unrelated.nothing", nullable: false });
-    expect(columnFor(types.get(23)!, "x", true).column).toMatchObject({ json: "number", type: "integer", comparison: "number" });
-  });
+  test.skipIf(missing)(
+    "a type that is not known, or is no more, is a text; problems elsewhere do not matter",
+    async () => {
+      const client = await connect({ url: database.url }, { replication: false, signal: AbortSignal.timeout(10_000) });
+      const oid = Number(
+        (await client.query<{ oid: string }>("SELECT 'unrelated.nothing'::regtype::oid::text AS oid")).rows[0]!.oid,
+      );
+      const types = await loadTypes(client, [23, 4_000_000_000, oid]);
+      await close(client);
+      expect(columnFor(types.get(4_000_000_000)!, "x", false)).toMatchObject({
+        column: { json: "string", type: "unknown", comparison: "text", nullable: true },
+        normalise: null,
+      });
+      expect(columnFor(types.get(oid)!, "x", true).column).toMatchObject({
+        json: "string",
+        type: "unrelated.nothing",
+        nullable: false,
+      });
+      expect(columnFor(types.get(23)!, "x", true).column).toMatchObject({
+        json: "number",
+        type: "integer",
+        comparison: "number",
+      });
+    },
+  );
 });
 
 function jsonOf(column: Column, text: string): string {
@@ -134,7 +151,10 @@ function jsonOf(column: Column, text: string): string {
 function elementJson(type: string, text: string | null): string {
   if (text === null) return "null";
   const element = type.replace("[]", "");
-  if (element === '"Corpus".numbers') return type.endsWith("[]") ? text.replace(/^.*=/, "").replace("{", "[").replace("}", "]").replace("NULL", "null") : text;
+  if (element === '"Corpus".numbers')
+    return type.endsWith("[]")
+      ? text.replace(/^.*=/, "").replace("{", "[").replace("}", "]").replace("NULL", "null")
+      : text;
   if (/^(int\d|numeric|float\d|"Corpus".amount)$/.test(element)) return /\d/.test(text) ? text : JSON.stringify(text);
   if (element === "bool" || element === '"Corpus".flag') return text === "t" ? "true" : "false";
   if (/^jsonb?$/.test(element)) return text.replaceAll("\n", " ");
