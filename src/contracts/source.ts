@@ -27,6 +27,9 @@ export interface Source extends AsyncDisposable {
    */
   open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint>;
 
+  /** What `open` would make or change on the source now, as statements ready to paste; changes nothing. */
+  plan(models: readonly Model[], signal: AbortSignal): Promise<readonly string[]>;
+
   /**
    * The changes after `after`, in log order, pull-based: what is not asked for stays on the source's side. The
    * source keeps its connection alive however long the caller takes. Ends only by throwing, or after `signal`.

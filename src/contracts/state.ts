@@ -22,6 +22,8 @@ export interface StateStore extends AsyncDisposable {
   failure(sync: string, id: string): Promise<DeadLetter | null>;
   /** Leaves a request for whoever runs the sync, now or later. Its {@link Lease.requests} has it at the next call. */
   request(sync: string, request: SyncRequest): Promise<void>;
+  /** Requests that nobody has taken yet, oldest first. */
+  waitingRequests(sync: string): Promise<readonly { readonly id: number; readonly request: SyncRequest }[]>;
   /** Forgets a sync that nobody runs (`state.lease_held` else): its state, failures and requests. */
   forget(sync: string): Promise<void>;
 }

@@ -1,4 +1,3 @@
-import type { Target } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
@@ -8,6 +7,7 @@ import { Mappings } from "../../engine/capture/mappings.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
 import { Pipeline } from "../../engine/pipeline.ts";
 import type { OpenDestination } from "./destinations.ts";
+import { refuseUnsupported, targetOf } from "./target.ts";
 
 /** One sync of a source, from process start to end: its lease, its state, and its pipeline while it runs. */
 export class Member implements AsyncDisposable {
@@ -59,16 +59,7 @@ export class Member implements AsyncDisposable {
     const relation = await source.describe(sync.model, signal);
     const mapping = mappings.for(relation);
     refuseUnsupported(sync, destination.capabilities, mapping.oldColumns, relation.oldRows);
-    const target: Target = {
-      sync: sync.name,
-      object: sync.object,
-      mode: sync.mode,
-      onDelete: sync.onDelete,
-      match: mapping.match,
-      shape: mapping.shape,
-      options: sync.options,
-    };
-    const writer = await destination.open(target, signal);
+    const writer = await destination.open(targetOf(sync, mapping), signal);
     try {
       let checkpoint: Checkpoint | null = this.state.checkpoint;
       const theirs = parseProgress(await writer.transactional?.load(signal), this.state.generation);
@@ -173,32 +164,3 @@ export const EMPTY: SyncState = {
   generation: 0,
   counts: { delivered: 0, rejected: 0 },
 };
-
-/** What the sync asks of its destination or source and cannot have, as an error; `check` says it beforehand. */
-export function refuseUnsupported(
-  sync: Sync,
-  capabilities: OpenDestination["destination"]["capabilities"],
-  oldColumns: readonly { column: string; because: string }[],
-  oldRows: "key" | "full",
-): void {
-  if (!capabilities.modes.includes(sync.mode)) {
-    throw new TailraceError(
-      "config.invalid",
-      `${sync.at}: sync \`${sync.name}\`: destination \`${sync.destination}\` cannot do mode \`${sync.mode}\`; it can do ${capabilities.modes.join(", ")}.`,
-    );
-  }
-  if (sync.mode === "mirror" && !capabilities.deletes.includes(sync.onDelete.kind)) {
-    throw new TailraceError(
-      "config.invalid",
-      `${sync.at}: sync \`${sync.name}\`: destination \`${sync.destination}\` cannot do \`on_delete: ${sync.onDelete.kind}\`; it can do ${capabilities.deletes.join(", ")}.`,
-    );
-  }
-  // Whether a row entered or left cannot be told without its old values; a row told twice or never is worse than a sync that says so.
-  const needed = sync.where !== null && (sync.mode === "event" || sync.mode === "insert") ? oldColumns : [];
-  if (oldRows === "key" && needed.length > 0) {
-    throw new TailraceError(
-      "source.config",
-      `${sync.at}: sync \`${sync.name}\`: mode \`${sync.mode}\` with \`where\` needs the old values of ${needed.map(({ column }) => column).join(", ")}, which the source does not send for ${sync.model.name}; \`tailrace check\` prints the statement that makes it.`,
-    );
-  }
-}

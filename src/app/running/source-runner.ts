@@ -9,6 +9,7 @@ import { backoffMs } from "../../engine/delivery/backoff.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
 import type { Destinations } from "./destinations.ts";
 import { EMPTY, Member } from "./member.ts";
+import { Round } from "./round.ts";
 
 export interface SourceRunnerOptions {
   readonly name: string;
@@ -32,6 +33,7 @@ export class SourceRunner {
   readonly #members: Member[] = [];
   #lastBatchAtMs: number | null = null;
   #openFailures = 0;
+  #obeying: Promise<void> = Promise.resolve();
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options;
@@ -79,6 +81,9 @@ export class SourceRunner {
     const stop = (): void => round.end("end");
     signal.addEventListener("abort", stop, { once: true });
     try {
+      // What was asked while nobody ran comes first: a `resume` decides whether there is anything to do at all.
+      await this.#obeyAll(round);
+      if (round.signal.aborted) return signal.aborted ? "end" : round.result!;
       const control = this.#control(round);
       await this.#work(round).catch((error: unknown) => this.#roundFailed(round, error));
       await control;
@@ -111,9 +116,10 @@ export class SourceRunner {
     // Where a snapshot that is taken now ends in the log: catching up means to come there.
     const until = once ? (await source.lookup(running[0]!.sync.model, [], round.signal)).high : null;
     for (const { pipeline } of running) pipeline!.start();
+    const asked = this.#obeyAll(round);
     const backfills = running.map((member) => this.#runBackfill(member, round));
     await this.#read(running, start.position, until, round);
-    await Promise.all(backfills);
+    await Promise.all([asked, ...backfills]);
   }
 
   async #openSource(round: Round): Promise<SourceCheckpoint | null> {
@@ -236,7 +242,8 @@ export class SourceRunner {
 
   /** With `once`: the log is read as far as is wanted; it is over when that is delivered. */
   #endWhenSettled(pipelines: readonly Pipeline[], round: Round): void {
-    if (pipelines.every(({ stoppedBy, settled }) => stoppedBy !== null || settled)) round.end("end");
+    if (round.requestsTaken && pipelines.every(({ stoppedBy, settled }) => stoppedBy !== null || settled))
+      round.end("end");
     else round.after(SETTLE_POLL_MS, () => this.#endWhenSettled(pipelines, round));
   }
 
@@ -289,20 +296,30 @@ export class SourceRunner {
   async #control(round: Round): Promise<void> {
     let reportedAtMs = 0;
     while (!round.signal.aborted) {
-      try {
-        for (const member of this.#members) {
-          if (member.lease.lost.aborted) round.end("again");
-          else
-            for (const { id, request } of await member.lease.requests()) await this.#obey(member, id, request, round);
-        }
-      } catch (error) {
-        this.#log.warn("requests could not be read", { error: TailraceError.from(error).message });
-      }
+      await this.#obeyAll(round);
       if (Date.now() - reportedAtMs >= REPORT_MS) {
         reportedAtMs = Date.now();
         this.#report(round);
       }
       await delay(CONTROL_MS, undefined, { signal: round.signal }).catch(() => {});
+    }
+  }
+
+  /** One after the other, so that no request is obeyed twice. */
+  #obeyAll(round: Round): Promise<void> {
+    this.#obeying = this.#obeying.then(() => this.#obeyWaiting(round));
+    return this.#obeying;
+  }
+
+  async #obeyWaiting(round: Round): Promise<void> {
+    try {
+      for (const member of this.#members) {
+        if (member.lease.lost.aborted) round.end("again");
+        else for (const { id, request } of await member.lease.requests()) await this.#obey(member, id, request, round);
+      }
+      round.requestsTaken = this.#members.some(({ pipeline }) => pipeline !== null);
+    } catch (error) {
+      this.#log.warn("requests could not be read", { error: TailraceError.from(error).message });
     }
   }
 
@@ -316,6 +333,8 @@ export class SourceRunner {
   }
 
   async #obey(member: Member, id: number, request: SyncRequest, round: Round): Promise<void> {
+    // A retry waits until there is something to send it with.
+    if (request.kind === "retry" && member.pipeline === null) return;
     this.#log.info("request", { sync: member.sync.name, kind: request.kind });
     const { lease } = member;
     const taken = { takenRequests: [id] };
@@ -332,8 +351,7 @@ export class SourceRunner {
         await lease.commit({ ...taken, reset: true, checkpoint: null, stopped: null });
         return round.end("again");
       case "retry": {
-        if (member.pipeline === null) return;
-        await member.pipeline.retry(await this.#failures(member.sync.name, request.ids));
+        await member.pipeline!.retry(await this.#failures(member.sync.name, request.ids));
         return lease.commit(taken);
       }
       case "drop": {
@@ -351,42 +369,6 @@ export class SourceRunner {
     if (ids === "all") return store.failures(sync, { limit: MOST_RETRIED, offset: 0 });
     const letters = await Promise.all(ids.map((id) => store.failure(sync, id)));
     return letters.filter((letter) => letter !== null);
-  }
-}
-
-/** From one opening of the pipelines to their end. */
-class Round {
-  readonly #abort = new AbortController();
-  readonly ended: Promise<void>;
-  result: "again" | "end" | null = null;
-  readonly #timers = new Set<NodeJS.Timeout>();
-
-  constructor() {
-    this.ended = new Promise((resolve) =>
-      this.#abort.signal.addEventListener("abort", () => resolve(), { once: true }),
-    );
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  /** The first call decides. */
-  end(result: "again" | "end"): void {
-    this.result ??= result;
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#abort.abort();
-  }
-
-  /** Ends, or does something, after a while, if the round lasts that long. */
-  after(ms: number, what: "again" | "end" | (() => void)): void {
-    if (this.#abort.signal.aborted) return;
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      if (typeof what === "string") this.end(what);
-      else what();
-    }, ms);
-    this.#timers.add(timer);
   }
 }
 

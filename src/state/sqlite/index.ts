@@ -85,6 +85,10 @@ class SqliteStateStore implements StateStore {
     return this.#link.call("request", sync, request);
   }
 
+  waitingRequests(sync: string) {
+    return this.#link.call("waitingRequests", sync);
+  }
+
   forget(sync: string) {
     return this.#link.call("forget", sync);
   }

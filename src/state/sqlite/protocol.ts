@@ -15,6 +15,7 @@ export type Method =
   | "failureGroups"
   | "failure"
   | "request"
+  | "waitingRequests"
   | "forget"
   | "close";
 
