@@ -137,7 +137,7 @@ class Explainer {
       const prefix = text.includes(`\`${String(full.at(-1))}\``) ? "" : `${nameOf(full)}: `;
       return {
         message: `${prefix}${text}`,
-        fix: path.length === 0 ? `correct the keys of ${nameOf(full)}.` : wrongValue(full, tree, options).fix,
+        fix: `correct ${tree.kind === "map" ? "the keys of " : ""}${nameOf(full)}.`,
       };
     }
     if (options.some((choice) => choice.wanted !== null)) return wrongValue(full, tree, options);
