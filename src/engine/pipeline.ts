@@ -202,7 +202,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   async drain(graceMs: number): Promise<void> {
     const timer = setTimeout(() => this.#abort.abort(), graceMs);
     try {
-      await this.#lane.halt();
+      await this.#lane.drain();
     } finally {
       clearTimeout(timer);
     }

@@ -27,7 +27,7 @@ syncs:
 
 /** Until a question to the database is answered as wanted. Asks again and again, for ten seconds at the most. */
 async function until(database: TestDatabase, question: string): Promise<void> {
-  for (const deadlineMs = Date.now() + 20_000; ; ) {
+  for (const deadlineMs = Date.now() + 20_000; ;) {
     const [row] = await database.rows(question);
     if (Object.values(row ?? {})[0] === "t") return;
     if (Date.now() > deadlineMs) throw new Error(`never true: ${question}`);
@@ -43,12 +43,18 @@ async function stop(engine: Cli): Promise<void> {
 describe.each(SERVERS)("PostgreSQL $server", ({ url }) => {
   test("rows that exist, then live changes, one request a row", async () => {
     await using database = await testDatabase(url);
-    await database.sql("CREATE TABLE users (id int PRIMARY KEY, name text, big bigint); INSERT INTO users VALUES (1, 'Ann', 9223372036854775807)");
+    await database.sql(
+      "CREATE TABLE users (id int PRIMARY KEY, name text, big bigint); INSERT INTO users VALUES (1, 'Ann', 9223372036854775807)",
+    );
     await using receiver = await startReceiver();
-    await using at = await testProject(webhookTo(database, receiver, "users: { model: users, destination: receiver, mode: mirror }"));
+    await using at = await testProject(
+      webhookTo(database, receiver, "users: { model: users, destination: receiver, mode: mirror }"),
+    );
     await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
     await receiver.until(({ counts }) => counts.acknowledgedRows >= 1);
-    await database.sql("INSERT INTO users VALUES (2, 'Bob', -1); UPDATE users SET name = 'Ann ☃' WHERE id = 1; DELETE FROM users WHERE id = 2");
+    await database.sql(
+      "INSERT INTO users VALUES (2, 'Bob', -1); UPDATE users SET name = 'Ann ☃' WHERE id = 1; DELETE FROM users WHERE id = 2",
+    );
     await receiver.until(({ counts }) => counts.acknowledgedRows >= 3);
     const difference = await compare(receiver.ledger.entries, database, { table: "public.users", key: ["id"] });
     expect(difference).toMatchObject({ rows: 1, equal: true });
@@ -59,7 +65,9 @@ describe.each(SERVERS)("PostgreSQL $server", ({ url }) => {
     await using database = await testDatabase(url);
     await database.sql(loadTable("public.load"));
     await using receiver = await startReceiver();
-    await using at = await testProject(webhookTo(database, receiver, "load: { model: load, destination: receiver, mode: event }"));
+    await using at = await testProject(
+      webhookTo(database, receiver, "load: { model: load, destination: receiver, mode: event }"),
+    );
     await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
     await using load = forkLoad({ url: database.url, changes: 12_000, keys: 500, seed: 7, ratePerSecond: 3000 });
     for (let stops = 0; stops < 10; stops += 1) {
@@ -112,40 +120,54 @@ syncs:
 });
 
 describe("operating", () => {
-  test("pause stops one sync; resume goes on without a gap; resync sends every row again", { timeout: 90_000 }, async () => {
-    await using database = await testDatabase();
-    await database.sql("CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT i, 'n' FROM generate_series(1, 20) i");
-    await using receiver = await startReceiver();
-    await using at = await testProject(
-      webhookTo(database, receiver, "users: { model: users, destination: receiver, mode: mirror }\n  others: { model: users, destination: receiver, mode: event }"),
-    );
-    const tailrace = (...args: string[]) => runCli([...args, "-c", at.folder], { cwd: at.folder });
-    await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
-    await receiver.until(({ counts }) => counts.acknowledgedRows === 20);
-    expect((await tailrace("pause", "users")).code).toBe(0);
-    await database.sql("INSERT INTO users VALUES (21, 'while paused')");
-    await receiver.until(({ counts }) => counts.acknowledgedRows === 21);
-    expect((await tailrace("resume", "users")).code).toBe(0);
-    await receiver.until(({ counts }) => counts.acknowledgedRows === 22);
-    expect((await tailrace("resync", "users")).code).toBe(0);
-    await receiver.until(({ counts }) => counts.acknowledgedRows === 43);
-    const difference = await compare(receiver.ledger.entries, database, { table: "public.users", key: ["id"] });
-    expect(difference.equal).toBe(true);
-    await stop(engine);
-  });
+  test(
+    "pause stops one sync; resume goes on without a gap; resync sends every row again",
+    { timeout: 90_000 },
+    async () => {
+      await using database = await testDatabase();
+      await database.sql(
+        "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT i, 'n' FROM generate_series(1, 20) i",
+      );
+      await using receiver = await startReceiver();
+      await using at = await testProject(
+        webhookTo(
+          database,
+          receiver,
+          "users: { model: users, destination: receiver, mode: mirror }\n  others: { model: users, destination: receiver, mode: event }",
+        ),
+      );
+      const tailrace = (...args: string[]) => runCli([...args, "-c", at.folder], { cwd: at.folder });
+      await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+      await receiver.until(({ counts }) => counts.acknowledgedRows === 20);
+      expect((await tailrace("pause", "users")).code).toBe(0);
+      await database.sql("INSERT INTO users VALUES (21, 'while paused')");
+      await receiver.until(({ counts }) => counts.acknowledgedRows === 21);
+      expect((await tailrace("resume", "users")).code).toBe(0);
+      await receiver.until(({ counts }) => counts.acknowledgedRows === 22);
+      expect((await tailrace("resync", "users")).code).toBe(0);
+      await receiver.until(({ counts }) => counts.acknowledgedRows === 43);
+      const difference = await compare(receiver.ledger.entries, database, { table: "public.users", key: ["id"] });
+      expect(difference.equal).toBe(true);
+      await stop(engine);
+    },
+  );
 
   test("a lost slot stops the sync by name, and resync begins anew", { timeout: 90_000 }, async () => {
     await using database = await testDatabase();
     await database.sql("CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users VALUES (1, 'a')");
     await using receiver = await startReceiver();
-    await using at = await testProject(webhookTo(database, receiver, "users: { model: users, destination: receiver, mode: mirror }"));
+    await using at = await testProject(
+      webhookTo(database, receiver, "users: { model: users, destination: receiver, mode: mirror }"),
+    );
     const tailrace = (...args: string[]) => runCli([...args, "-c", at.folder], { cwd: at.folder });
     expect((await tailrace("run", "--once")).code).toBe(0);
-    await database.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()");
+    await database.sql(
+      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()",
+    );
     await database.sql("INSERT INTO users VALUES (2, 'in the gap')");
     const stopped = await tailrace("run", "--once");
     expect(stopped.code).toBe(1);
-    expect(stopped.stdout.join("\n")).toContain("source.gap.slot_missing");
+    expect(stopped.stdout).toContain("source.gap.slot_missing");
     expect(receiver.counts.acknowledgedRows).toBe(1);
     expect((await tailrace("resync", "users")).code).toBe(0);
     expect((await tailrace("run", "--once")).code).toBe(0);
@@ -153,23 +175,31 @@ describe("operating", () => {
     expect(difference).toMatchObject({ rows: 2, equal: true });
   });
 
-  test("a poison row becomes a dead letter; when it is mended, a retry sends what it is now", { timeout: 90_000 }, async () => {
-    await using database = await testDatabase();
-    await database.sql("CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT i, 'n' || i FROM generate_series(1, 50) i");
-    await using receiver = await startReceiver({ script: ({ body }) => status(body.includes('"n13"') ? 422 : 200) });
-    await using at = await testProject(webhookTo(database, receiver, "users: { model: users, destination: receiver, mode: mirror }"));
-    const tailrace = (...args: string[]) => runCli([...args, "-c", at.folder], { cwd: at.folder });
-    expect((await tailrace("run", "--once")).code).toBe(0);
-    expect(receiver.counts.acknowledgedRows).toBe(49);
-    const listed = await tailrace("failures", "list", "users", "--json");
-    expect(listed.stdout.join("\n")).toContain("destination.refused");
-    // The row is mended at the source, and the change that did it has gone its own way. The retry must not bring back what it was.
-    await database.sql("UPDATE users SET name = 'mended' WHERE id = 13");
-    await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
-    expect((await tailrace("failures", "retry", "users", "--all")).code).toBe(0);
-    await receiver.until(({ counts }) => counts.acknowledgedRows >= 50);
-    await stop(engine);
-    const difference = await compare(receiver.ledger.entries, database, { table: "public.users", key: ["id"] });
-    expect(difference).toMatchObject({ rows: 50, equal: true });
-  });
+  test(
+    "a poison row becomes a dead letter; when it is mended, a retry sends what it is now",
+    { timeout: 90_000 },
+    async () => {
+      await using database = await testDatabase();
+      await database.sql(
+        "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT i, 'n' || i FROM generate_series(1, 50) i",
+      );
+      await using receiver = await startReceiver({ script: ({ body }) => status(body.includes('"n13"') ? 422 : 200) });
+      await using at = await testProject(
+        webhookTo(database, receiver, "users: { model: users, destination: receiver, mode: mirror }"),
+      );
+      const tailrace = (...args: string[]) => runCli([...args, "-c", at.folder], { cwd: at.folder });
+      expect((await tailrace("run", "--once")).code).toBe(0);
+      expect(receiver.counts.acknowledgedRows).toBe(49);
+      const listed = await tailrace("failures", "list", "users", "--json");
+      expect(listed.stdout).toContain("destination.refused");
+      // The row is mended at the source, and the change that did it has gone its own way. The retry must not bring back what it was.
+      await database.sql("UPDATE users SET name = 'mended' WHERE id = 13");
+      await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+      expect((await tailrace("failures", "retry", "users", "--all")).code).toBe(0);
+      await receiver.until(({ counts }) => counts.acknowledgedRows >= 50);
+      await stop(engine);
+      const difference = await compare(receiver.ledger.entries, database, { table: "public.users", key: ["id"] });
+      expect(difference).toMatchObject({ rows: 50, equal: true });
+    },
+  );
 });

@@ -44,7 +44,11 @@ export interface DemoOptions {
  */
 export async function demo(context: Context, options: DemoOptions): Promise<DemoSummary> {
   await using stack = new AsyncDisposableStack();
-  const view = new View({ write: context.json ? context.err : context.out, live: context.terminal && !context.json, color: context.color });
+  const view = new View({
+    write: context.json ? context.err : context.out,
+    live: context.terminal && !context.json,
+    color: context.color,
+  });
   const folder = await mkdtemp(join(tmpdir(), "tailrace-demo-"));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
 
@@ -71,9 +75,18 @@ export async function demo(context: Context, options: DemoOptions): Promise<Demo
   const env = { ...context.env, SHOP_URL: server.url("shop"), CRM_URL: server.url("crm"), RECEIVER_URL: inbox.url };
   const engine = startEngine(config, folder, env);
   stack.defer(() => stopEngine(engine));
-  view.say("Starting Tailrace: users → another database (mirror), abandoned carts and big orders → webhooks (events) …");
-  const store = stack.use(await openState(await loadConfig({ path: config, env }), context.log("error", "err"), { readOnly: true }));
-  await until(engine, folder, context.signal, async () => (await store.statuses()).filter(({ report }) => report?.phase === "streaming").length === 3);
+  view.say(
+    "Starting Tailrace: users → another database (mirror), abandoned carts and big orders → webhooks (events) …",
+  );
+  const store = stack.use(
+    await openState(await loadConfig({ path: config, env }), context.log("error", "err"), { readOnly: true }),
+  );
+  await until(
+    engine,
+    folder,
+    context.signal,
+    async () => (await store.statuses()).filter(({ report }) => report?.phase === "streaming").length === 3,
+  );
   view.say("Streaming. Something writes to the shop now; each line is one change's journey, commit → accepted.\n");
 
   const totals = () => ({
@@ -132,9 +145,18 @@ function note(arrivals: Arrivals, { path, order, latencyMs, repeat }: Arrival): 
 }
 
 /** Writes to the shop at a steady pace, until enough is written or the demo is to end. */
-async function write(shop: Shop, { changes, perSecond }: DemoOptions, signal: AbortSignal, engine: ChildProcess): Promise<void> {
+async function write(
+  shop: Shop,
+  { changes, perSecond }: DemoOptions,
+  signal: AbortSignal,
+  engine: ChildProcess,
+): Promise<void> {
   const startedAt = performance.now();
-  for (let acts = 0; !signal.aborted && (changes === null || shop.changes < changes) && engine.exitCode === null; acts += 1) {
+  for (
+    let acts = 0;
+    !signal.aborted && (changes === null || shop.changes < changes) && engine.exitCode === null;
+    acts += 1
+  ) {
     const dueMs = startedAt + (acts / perSecond) * 1000 - performance.now();
     if (dueMs > 1) await delay(dueMs, undefined, { signal }).catch(() => {});
     await shop.act();
@@ -143,7 +165,11 @@ async function write(shop: Shop, { changes, perSecond }: DemoOptions, signal: Ab
 
 function startEngine(config: string, folder: string, env: NodeJS.ProcessEnv): ChildProcess {
   const main = fileURLToPath(new URL(`../main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, main, "run", "--config", config], { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(process.execPath, [...process.execArgv, main, "run", "--config", config], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   const log = createWriteStream(join(folder, "engine.log"));
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
@@ -157,7 +183,12 @@ async function stopEngine(engine: ChildProcess): Promise<void> {
   await gone;
 }
 
-async function until(engine: ChildProcess, folder: string, signal: AbortSignal, ready: () => Promise<boolean>): Promise<void> {
+async function until(
+  engine: ChildProcess,
+  folder: string,
+  signal: AbortSignal,
+  ready: () => Promise<boolean>,
+): Promise<void> {
   for (const deadlineMs = Date.now() + 60_000; !(await ready()); await delay(50, undefined, { signal })) {
     if (engine.exitCode === null && Date.now() < deadlineMs) continue;
     const log = await readFile(join(folder, "engine.log"), "utf8");
@@ -181,7 +212,8 @@ async function withClient(url: string, use: (client: pg.Client) => Promise<void>
 
 function quantiles(values: readonly number[]): { p50Ms: number | null; p99Ms: number | null } {
   const sorted = [...values].sort((a, b) => a - b);
-  const at = (share: number): number | null => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
+  const at = (share: number): number | null =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
   return { p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 

@@ -63,7 +63,11 @@ export class Inbox implements AsyncDisposable {
   }
 
   #accept(path: string, body: string): void {
-    const { id, committed_at, record } = JSON.parse(body) as { id: string; committed_at: string; record: { order: number; text: string } };
+    const { id, committed_at, record } = JSON.parse(body) as {
+      id: string;
+      committed_at: string;
+      record: { order: number; text: string };
+    };
     const repeat = this.#seen.has(id);
     this.#seen.add(id);
     // Only what the view shows is parsed as a number or a date: the delivery itself holds the source's own texts.

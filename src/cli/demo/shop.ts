@@ -64,7 +64,11 @@ export class Shop implements AsyncDisposable {
     const id = this.#nextOrder++;
     const cents = Math.floor(this.#random() ** 3 * 90_000) + 500;
     const total = `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`;
-    await this.#client.query("INSERT INTO orders (id, user_id, total, status) VALUES ($1, $2, $3, 'open')", [id, this.#pick(this.#users), total]);
+    await this.#client.query("INSERT INTO orders (id, user_id, total, status) VALUES ($1, $2, $3, 'open')", [
+      id,
+      this.#pick(this.#users),
+      total,
+    ]);
     this.#openOrders.push(id);
     if (cents >= BIG_ORDER * 100) this.big.push(id);
     this.changes += 1;
@@ -93,7 +97,10 @@ export class Shop implements AsyncDisposable {
   }
 
   async #changePlan(): Promise<void> {
-    const { rowCount } = await this.#client.query("UPDATE users SET plan = $2 WHERE id = $1", [this.#pick(this.#users), this.#pick(PLANS)]);
+    const { rowCount } = await this.#client.query("UPDATE users SET plan = $2 WHERE id = $1", [
+      this.#pick(this.#users),
+      this.#pick(PLANS),
+    ]);
     this.changes += rowCount ?? 0;
   }
 
@@ -118,7 +125,18 @@ export const BIG_ORDER = 500;
 const FIRST_USERS = 200;
 const PLANS = ["free", "pro", "team"];
 const NAMES = ["Ada", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Leslie", "Frances", "Ken", "Adele"];
-const SURNAMES = ["Meyer", "O'Brien", "Núñez", "Okafor", "Sørensen", "Ito", "Kowalski", "García", "\"Quote\" Smith", "李"];
+const SURNAMES = [
+  "Meyer",
+  "O'Brien",
+  "Núñez",
+  "Okafor",
+  "Sørensen",
+  "Ito",
+  "Kowalski",
+  "García",
+  '"Quote" Smith',
+  "李",
+];
 
 const SCHEMA = `
 CREATE TABLE users (

@@ -52,7 +52,9 @@ export class View {
       "",
       this.#paint("2", "Ctrl-C ends it"),
     ];
-    this.#write(`${this.#drawn > 0 ? `\u001B[${this.#drawn}A` : ""}${lines.map((line) => `\u001B[2K${line}\n`).join("")}`);
+    this.#write(
+      `${this.#drawn > 0 ? `\u001B[${this.#drawn}A` : ""}${lines.map((line) => `\u001B[2K${line}\n`).join("")}`,
+    );
     this.#drawn = lines.length;
   }
 

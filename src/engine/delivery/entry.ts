@@ -40,8 +40,12 @@ export interface Entry extends Item {
   faults: number;
   /** When it was last sent in vain, ms since the epoch; 0: never. */
   triedAtMs: number;
-  /** Items of what was merged into it. */
-  also: Item[] | null;
+  /** What was merged into it. */
+  also: Entry[] | null;
+  /** Comes from a row that was read, not from a change. Both kinds have a progress of their own. */
+  readonly read: boolean;
+  /** Its place in the order in which entries were queued. */
+  order: number;
   /** The next entry of the same key. */
   next: Entry | null;
   /** How many entries of other keys must be finished first. */

@@ -10,14 +10,20 @@ import { merge } from "./merge.ts";
 export class KeyedQueue {
   /** First and last entry of each key that has any. */
   readonly #chains = new Map<string, Chain>();
-  readonly #live = new Fifo<Entry>();
-  readonly #backfill = new Fifo<Entry>();
+  #live = new Fifo<Entry>();
+  #backfill = new Fifo<Entry>();
   readonly #merges: boolean;
   #entries = 0;
   #bytes = 0;
   #readyLive = 0;
   #readyBackfill = 0;
   #readyBytes = 0;
+  #order = 0;
+  /** The last entry that was taken, by order: of changes, and of rows that were read. */
+  #startedLive = 0;
+  #startedRead = 0;
+  /** Only what lies before something that was taken already may still leave. */
+  #closing = false;
 
   /** `merges`: whether waiting versions of one key become one (the modes that send state). */
   constructor(options: { readonly merges: boolean }) {
@@ -58,6 +64,7 @@ export class KeyedQueue {
   }
 
   add(entry: Entry): void {
+    entry.order = this.#order += 1;
     const chain = this.#chains.get(entry.key);
     if (chain === undefined) {
       this.#chains.set(entry.key, { first: entry, last: entry });
@@ -101,6 +108,7 @@ export class KeyedQueue {
         bytes += entry.bytes;
         this.#unready(entry);
         entry.state = "sending";
+        this.#started(entry);
         taken.push(entry);
       }
     }
@@ -126,6 +134,43 @@ export class KeyedQueue {
     if (entry.also !== null) for (const item of entry.also) item.group.done(item.index);
   }
 
+  /**
+   * From now on only what fills a hole may leave: entries before the last one that was taken. When they are finished, what is finished
+   * is a prefix, and after a restart nothing is sent twice. `add` must not be called any more.
+   */
+  close(): void {
+    this.#closing = true;
+    this.#readyLive = 0;
+    this.#readyBackfill = 0;
+    this.#readyBytes = 0;
+    this.#live = new Fifo();
+    this.#backfill = new Fifo();
+    for (const { first } of this.#chains.values()) if (first.state !== "sending") this.#offer(first);
+  }
+
+  #started(entry: Entry): void {
+    const live = this.#startedLive;
+    const read = this.#startedRead;
+    for (const part of [entry, ...(entry.also ?? [])]) {
+      if (part.read) this.#startedRead = Math.max(this.#startedRead, part.order);
+      else this.#startedLive = Math.max(this.#startedLive, part.order);
+    }
+    // Taking one that was merged may open holes of its own.
+    const more = this.#startedLive > live || this.#startedRead > read;
+    if (this.#closing && more) queueMicrotask(() => this.close());
+  }
+
+  /** Whether something that came after it, in its own progress, has been taken already; or waits in its chain for such a one. */
+  #fillsHole(entry: Entry): boolean {
+    for (let next: Entry | null = entry; next !== null; next = next.next) {
+      for (const part of [next, ...(next.also ?? [])]) {
+        if (part.order <= (part.read ? this.#startedRead : this.#startedLive)) return true;
+      }
+      if (next.followedBy !== null && this.#fillsHole(next.followedBy)) return true;
+    }
+    return false;
+  }
+
   #count(entry: Entry): void {
     this.#entries += 1;
     this.#bytes += entry.bytes;
@@ -133,7 +178,7 @@ export class KeyedQueue {
 
   /** `entry` is the first of its key now. */
   #offer(entry: Entry): void {
-    if (entry.waits > 0) return;
+    if (entry.waits > 0 || (this.#closing && !this.#fillsHole(entry))) return;
     entry.state = "ready";
     this.#readyBytes += entry.bytes;
     if (entry.live) {

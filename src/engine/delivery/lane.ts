@@ -57,6 +57,7 @@ export class Lane implements GateUser {
   #tookAgain = false;
   #sending = 0;
   #halted = true;
+  #draining = false;
   #timer: NodeJS.Timeout | null = null;
   #idle: (() => void)[] = [];
 
@@ -96,6 +97,29 @@ export class Lane implements GateUser {
     this.#gate.wake();
   }
 
+  /**
+   * Sends only what lies before something that was sent already, so that what is finished becomes a prefix and nothing is sent twice after a
+   * restart; then halts. While the destination takes nothing, there is no use in waiting for that.
+   */
+  async drain(): Promise<void> {
+    this.#queue.close();
+    this.#draining = true;
+    this.#gate.wake();
+    while (!this.#halted && !this.#signal.aborted && (this.#sending > 0 || this.#hasHoles())) {
+      await new Promise<void>((resolve) => {
+        this.#idle.push(resolve);
+        this.#signal.addEventListener("abort", () => resolve(), { once: true });
+        if (this.#sending === 0) setTimeout(resolve, DRAIN_POLL_MS);
+      });
+    }
+    await this.halt();
+  }
+
+  #hasHoles(): boolean {
+    if (this.#gate.closedBy !== null) return false;
+    return this.#again.length > 0 || this.#queue.readyLive + this.#queue.readyBackfill > 0;
+  }
+
   /** No new request from now on; resolves when those on their way are settled. */
   async halt(): Promise<void> {
     this.#halted = true;
@@ -115,7 +139,7 @@ export class Lane implements GateUser {
     const rows = queue.readyLive + queue.readyBackfill;
     let waitMs = again === undefined ? Infinity : again.dueMs - now;
     if (rows > 0) {
-      const ageMs = this.#limits.ageMs;
+      const ageMs = this.#draining ? 0 : this.#limits.ageMs;
       const youngMs = ageMs === 0 ? 0 : (queue.oldestReadyMs() ?? now) + ageMs - now;
       if (youngMs <= 0 || rows >= this.#limits.rows || queue.readyBytes >= this.#limits.bytes) {
         return queue.readyLive > 0 ? "live" : "backfill";
@@ -306,6 +330,8 @@ export class Lane implements GateUser {
     }, ms);
   }
 }
+
+const DRAIN_POLL_MS = 50;
 
 /** When these were last tried; for a first attempt, when they were queued. */
 function previousAttemptMs(entries: readonly Entry[]): number {
