@@ -61,7 +61,7 @@ export const settings = z
       .int()
       .min(1000)
       .max(3_600_000)
-      .default(60_000)
+      .default(25_000)
       .describe(
         "The replication connection is opened anew when not a byte came for so long, though an answer was asked for.",
       ),

@@ -111,5 +111,5 @@ export function statusMessage(writtenLsn: bigint, flushedLsn: bigint, nowMs: num
   return message;
 }
 
-/** Ends the stream and the session: CopyDone, Terminate. */
-export const GOODBYE: Buffer = Buffer.from([0x63, 0, 0, 0, 4, 0x58, 0, 0, 0, 4]);
+/** Terminate. Without CopyDone before it, after which the server sends a long transaction to its end first. */
+export const GOODBYE: Buffer = Buffer.from([0x58, 0, 0, 0, 4]);

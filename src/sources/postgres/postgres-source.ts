@@ -1,0 +1,135 @@
+import type { ChangeBatch, Position } from "../../contracts/change.ts";
+import type { Finding } from "../../contracts/finding.ts";
+import type { Model } from "../../contracts/model.ts";
+import type { Relation } from "../../contracts/relation.ts";
+import type {
+  CaptureExplanation,
+  ChunkLimit,
+  Cursor,
+  Holding,
+  KeyValues,
+  ModelNeeds,
+  SnapshotChunk,
+  Source,
+  SourceCheckpoint,
+  SourceContext,
+} from "../../contracts/source.ts";
+import { check } from "./check.ts";
+import { type ConnectOptions, connect } from "./connection.ts";
+import { type DescribeOptions, describe } from "./describe.ts";
+import { explain } from "./explain.ts";
+import { objectName } from "./object-names.ts";
+import { RelationVersions } from "./relation-versions.ts";
+import { Replication } from "./replication.ts";
+import type { Settings } from "./settings.ts";
+import { settle } from "./settle.ts";
+import { SnapshotReader } from "./snapshot.ts";
+import { SqlSession } from "./sql-session.ts";
+import { streamCatalogue } from "./stream-catalogue.ts";
+
+const BLOCKED_AFTER_MS = 5000;
+const MEMBERSHIP_MS = 30_000;
+
+/** PostgreSQL, by its logical replication log. */
+export class PostgresSource implements Source {
+  readonly #settings: Settings;
+  readonly #context: SourceContext;
+  readonly #names: { readonly slot: string; readonly publication: string };
+  readonly #describing: DescribeOptions;
+  /** Backfills may hold it for seconds; what the stream asks has a session of its own. */
+  readonly #reads: SqlSession;
+  readonly #side: SqlSession;
+  readonly #snapshots: SnapshotReader;
+  readonly #replication: Replication;
+
+  constructor(settings: Settings, context: SourceContext) {
+    this.#settings = settings;
+    this.#context = context;
+    const slot = settings.slot ?? objectName(context.project, context.name);
+    this.#names = { slot, publication: settings.publication ?? slot };
+    this.#describing = { schema: settings.schema, publication: this.#names.publication };
+    const open = (signal: AbortSignal) => connect(settings, { replication: false, signal });
+    this.#reads = new SqlSession(open);
+    this.#side = new SqlSession(open);
+    const versions = new RelationVersions();
+    this.#snapshots = new SnapshotReader(this.#reads, this.#describing, versions);
+    this.#replication = new Replication({
+      connect: (replication: boolean, signal: AbortSignal) =>
+        connect(settings, { replication, signal } satisfies ConnectOptions),
+      side: this.#side,
+      catalogue: streamCatalogue(this.#side),
+      versions,
+      log: context.log,
+      ...this.#names,
+      schema: settings.schema,
+      failover: settings.failover,
+      heartbeatMs: settings.heartbeat_ms,
+      silentAfterMs: settings.silent_after_ms,
+      membershipMs: MEMBERSHIP_MS,
+      blockedAfterMs: BLOCKED_AFTER_MS,
+    });
+  }
+
+  check(needs: readonly ModelNeeds[], signal: AbortSignal): Promise<readonly Finding[]> {
+    return check(this.#settings, needs, { ...this.#names, signal });
+  }
+
+  describe(model: Model, signal: AbortSignal): Promise<Relation> {
+    return this.#snapshots.describe(model, signal);
+  }
+
+  open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint> {
+    return this.#replication.open(models, stored, signal);
+  }
+
+  plan(models: readonly Model[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#replication.plan(models, signal);
+  }
+
+  read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch> {
+    return this.#replication.read(after, signal);
+  }
+
+  ack(stored: Position): void {
+    this.#replication.ack(stored);
+  }
+
+  /** ms since the epoch when the stream last said anything; null: it does not run. */
+  get lastByteAtMs(): number | null {
+    return this.#replication.lastByteAtMs;
+  }
+
+  settle(signal: AbortSignal): Promise<void> {
+    return settle(this.#side, this.#context.log, signal);
+  }
+
+  snapshot(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk> {
+    return this.#snapshots.chunk(model, after, limit, signal);
+  }
+
+  lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
+    return this.#snapshots.lookup(model, keys, signal);
+  }
+
+  estimate(model: Model, signal: AbortSignal): Promise<number | null> {
+    return this.#snapshots.estimate(model, signal);
+  }
+
+  holdings(signal: AbortSignal): Promise<readonly Holding[]> {
+    return this.#replication.holdings(signal);
+  }
+
+  release(name: string, signal: AbortSignal): Promise<void> {
+    return this.#replication.release(name, signal);
+  }
+
+  async explain(model: Model, signal: AbortSignal): Promise<CaptureExplanation> {
+    const described = await this.#side.use(signal, (client) => describe(client, model, this.#describing));
+    return explain(described, this.#names);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#replication[Symbol.asyncDispose]();
+    await Promise.all([this.#reads[Symbol.asyncDispose](), this.#side[Symbol.asyncDispose]()]);
+  }
+}
