@@ -2,7 +2,14 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
-import { type HttpSink, type SinkOptions, type SinkRequest, type SinkStats, startHttpSink } from "./http-sink.ts";
+import {
+  type HttpSink,
+  type RowCount,
+  type SinkOptions,
+  type SinkRequest,
+  type SinkStats,
+  startHttpSink,
+} from "./http-sink.ts";
 
 type Call =
   | { readonly method: "stats" }
@@ -10,6 +17,9 @@ type Call =
   | { readonly method: "throttle"; readonly rowsPerSecond: number | null }
   | { readonly method: "untilRows"; readonly rows: number; readonly timeoutMs: number };
 type Answer = { readonly call: number } & ({ readonly value: unknown } | { readonly error: string });
+
+/** Counts the rows of bodies that are made of the engine's envelopes, whatever stands between these. */
+export const ENVELOPES: RowCount = { kind: "marker", text: '"position":' };
 
 /** As {@link startHttpSink}; the process ends when disposed, or with its parent. */
 export async function forkHttpSink(options: SinkOptions = {}): Promise<HttpSink & { readonly pid: number }> {

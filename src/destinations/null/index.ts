@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { DELIVERED, defineDestination } from "../../contracts/destination.ts";
 import type { Delivery, Destination, Outcome, Writer } from "../../contracts/destination.ts";
+import type { Log } from "../../contracts/log.ts";
 
 const settings = z
   .strictObject({
@@ -19,7 +20,7 @@ const settings = z
   })
   .describe("Takes every row and keeps none: for measuring.");
 
-/** Takes every row and keeps none. It counts, so that a benchmark can tell that the work was done. */
+/** Takes every row and keeps none. It counts, and says so at the end, so that a benchmark can tell that the work was done. */
 export class NullDestination implements Destination {
   readonly limits;
   readonly capabilities = {
@@ -33,9 +34,12 @@ export class NullDestination implements Destination {
   /** UTF-16 code units of JSON that were written and dropped; 0 without `encode`. */
   encodedLength = 0;
   readonly #encode: boolean;
+  readonly #log: Log | null;
+  #lastAtMs = 0;
 
-  constructor(options: z.output<typeof settings>) {
+  constructor(options: z.output<typeof settings>, log: Log | null = null) {
     this.#encode = options.encode;
+    this.#log = log;
     this.limits = {
       batchRows: options.batch.rows,
       batchBytes: options.batch.bytes,
@@ -52,6 +56,7 @@ export class NullDestination implements Destination {
   open(): Promise<Writer> {
     const write = (batch: readonly Delivery[]): readonly Outcome[] => {
       if (this.#encode) for (const delivery of batch) this.encodedLength += delivery.record.json().length;
+      this.#lastAtMs = performance.timeOrigin + performance.now();
       this.rows += batch.length;
       return batch.map(() => DELIVERED);
     };
@@ -63,6 +68,7 @@ export class NullDestination implements Destination {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
+    if (this.rows > 0) this.#log?.info("rows taken", { rows: this.rows, lastAtMs: this.#lastAtMs });
     return Promise.resolve();
   }
 }
@@ -72,5 +78,5 @@ export default defineDestination({
   title: "Null (takes every row, keeps none)",
   settings,
   sync: z.strictObject({}).describe("The null destination has no options."),
-  create: (options) => new NullDestination(options),
+  create: (options, { log }) => new NullDestination(options, log),
 });
