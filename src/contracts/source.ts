@@ -36,6 +36,9 @@ export interface Source extends AsyncDisposable {
    */
   read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch>;
 
+  /** ms since the epoch (our clock) when a byte last came while reading; null, or absent: not reading, or not known. */
+  readonly lastByteAtMs?: number | null;
+
   /** Tells the source that it may forget what is at or before `stored`. Only a position that every sync has stored. */
   ack(stored: Position): void;
 
@@ -122,6 +125,8 @@ export interface SourceContext {
   /** The configuration's `name`: tells two projects on one database apart. */
   readonly project: string;
   readonly log: Log;
+  /** The folder that relative paths in the configuration are relative to; absent: the working directory. */
+  readonly baseDirectory?: string | undefined;
 }
 
 /** What `sources/TYPE/index.ts` exports as default. */

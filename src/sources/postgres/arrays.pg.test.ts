@@ -20,7 +20,9 @@ const shaped = fc
 
 const json = arrayJson((value) => JSON.stringify(value), ",");
 
-function nest(lengths: readonly number[], elements: readonly (string | null)[]): unknown {
+type Nested = string | null | readonly Nested[];
+
+function nest(lengths: readonly number[], elements: readonly (string | null)[]): Nested {
   const [length = 0, ...rest] = lengths;
   if (rest.length === 0) return elements;
   const size = elements.length / length;
@@ -86,7 +88,7 @@ describe("arrays", () => {
 });
 
 /** As a person would write it: every element quoted. */
-function literal(value: unknown): string {
-  if (Array.isArray(value)) return `{${value.map(literal).join(",")}}`;
-  return value === null ? "NULL" : `"${String(value).replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+function literal(value: Nested): string {
+  if (typeof value === "object" && value !== null) return `{${value.map(literal).join(",")}}`;
+  return value === null ? "NULL" : `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }

@@ -154,7 +154,7 @@ function identityFix(table: TableInfo, index: UniqueIndex | null, leaves: readon
     return `ALTER TABLE ${table.sql} REPLICA IDENTITY USING INDEX ${quoteIdentifier(index.name)};`;
   }
   const full = leaves.map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY FULL;`).join(" ");
-  return table.primaryKey || index ? `${full} -- ${FULL_COST}` : `Add a primary key, or: ${full} -- ${FULL_COST}`;
+  return `${full} -- ${FULL_COST}${table.primaryKey ? "" : " A primary key would be cheaper."}`;
 }
 
 function fullFix(table: TableInfo): string {

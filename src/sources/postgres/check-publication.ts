@@ -34,10 +34,9 @@ const FACTS = `
       SELECT json_agg(json_build_object(
                'oid', r.prrelid::text,
                'filtered', (to_jsonb(r) ->> 'prqual') IS NOT NULL,
-               'columns', CASE WHEN (to_jsonb(r) ->> 'prattrs') IS NOT NULL THEN (
+               'columns', CASE WHEN jsonb_typeof(to_jsonb(r) -> 'prattrs') = 'array' THEN (
                  SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
-                  WHERE a.attrelid = r.prrelid
-                    AND a.attnum::text = ANY (string_to_array(to_jsonb(r) ->> 'prattrs', ' '))) END))
+                  WHERE a.attrelid = r.prrelid AND to_jsonb(r) -> 'prattrs' @> to_jsonb(a.attnum)) END))
         FROM pg_publication_rel r WHERE r.prpubid = p.oid), '[]')
   )::text AS facts
   FROM pg_publication p WHERE p.pubname = $1`;
@@ -65,7 +64,12 @@ export async function publicationFindings(
 }
 
 function tableList(models: readonly CheckedModel[]): string {
-  return [...new Set(models.map(({ table }) => table.sql))].join(", ");
+  return [...new Set(models.map(({ table }) => published(table)))].join(", ");
+}
+
+/** Without the tables that inherit from it. */
+function published(table: CheckedModel["table"]): string {
+  return table.children ? `ONLY ${table.sql}` : table.sql;
 }
 
 /** It does not exist: reading makes it, if it may. */
@@ -136,11 +140,11 @@ function existingFindings(
   for (const { table, described } of models) {
     const subject = `${table.namespace}.${table.name}`;
     const member = byOid.get(table.oid);
-    const again = `BEGIN; ALTER PUBLICATION ${name} DROP TABLE ${table.sql}; ALTER PUBLICATION ${name} ADD TABLE ${table.sql}; COMMIT;${asOwner}`;
+    const again = `BEGIN; ALTER PUBLICATION ${name} DROP TABLE ${published(table)}; ALTER PUBLICATION ${name} ADD TABLE ${published(table)}; COMMIT;${asOwner}`;
     if (!member) {
       if (facts.owned && table.owned) continue;
       if (facts.schemas.includes(table.namespace)) continue;
-      const statement = `ALTER PUBLICATION ${name} ADD TABLE ${table.sql};`;
+      const statement = `ALTER PUBLICATION ${name} ADD TABLE ${published(table)};`;
       add(
         "error",
         "publication_table",

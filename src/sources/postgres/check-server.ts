@@ -161,7 +161,7 @@ function retentionFindings(server: ServerFacts): readonly Finding[] {
         server,
         "max_slot_wal_keep_size",
         "'50GB'",
-        "how much log you can spare; when it is exceeded, the sync needs a resync",
+        "how much log you can spare (beyond it, a resync is needed)",
       ),
     });
   } else if (keepMb < SMALL_KEEP_MB) {

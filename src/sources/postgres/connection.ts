@@ -95,6 +95,11 @@ export function isCut(client: pg.Client): boolean {
   return socketOf(client).destroyed;
 }
 
+/** What has arrived on the connection so far. */
+export function bytesRead(client: pg.Client): number {
+  return socketOf(client).bytesRead;
+}
+
 function socketOf(client: pg.Client): Socket {
   return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
@@ -130,7 +135,7 @@ async function clientConfig(settings: AddressSettings, options: ConnectOptions):
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...(options.replication ? { replication: "database" } : {}),
-  } as pg.ClientConfig;
+  };
 }
 
 /** The files are read at every connection, so that a renewed certificate is taken without a restart. */

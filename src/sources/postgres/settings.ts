@@ -17,6 +17,7 @@ const tls = z
     cert: z.string().min(1).optional().describe("File with the client's certificate (PEM)."),
     key: z.string().min(1).optional().describe("File with the client's private key (PEM)."),
   })
+  .optional()
   .describe("TLS to the database.");
 
 export const settings = z
@@ -36,7 +37,7 @@ export const settings = z
       .meta({ secret: true })
       .describe("The role's password, as it is: nothing in it needs encoding."),
     database: z.string().min(1).optional().describe("Database to read. Default: named like the user."),
-    tls: tls.optional(),
+    tls,
     slot: z
       .string()
       .regex(/^[a-z0-9_]{1,63}$/, "a slot's name has at most 63 of a-z, 0-9 and _")

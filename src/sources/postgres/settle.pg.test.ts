@@ -35,20 +35,20 @@ describe.each(SERVERS)("settling on $server", ({ url }) => {
     await settle(session, silent, signal);
 
     await earlier.query("BEGIN; SELECT pg_current_xact_id()");
-    let looks = 0;
+    const looks: string[] = [];
     let settled = false;
     const counted = new Proxy(session, {
       get: (target, name) =>
         name === "use"
           ? (...args: Parameters<SqlSession["use"]>) => {
-              looks += 1;
+              looks.push("look");
               return target.use(...args);
             }
           : (Reflect.get(target, name) as unknown),
     });
     const settling = settle(counted, silent, signal).then(() => (settled = true));
     // The session is free between two looks.
-    while (looks < 5) await session.use(signal, (client) => client.query("SELECT 1"));
+    while (looks.length < 5) await session.use(signal, (client) => client.query("SELECT 1"));
     await later.query("BEGIN; SELECT pg_current_xact_id()");
     expect(settled).toBe(false);
     await earlier.query("COMMIT");

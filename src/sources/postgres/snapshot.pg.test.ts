@@ -7,6 +7,7 @@ import type { Values } from "../../contracts/values.ts";
 import { quoteLiteral } from "../../kit/sql.ts";
 import { type TestDatabase, testDatabase } from "../../../test/support/postgres.ts";
 import { connect } from "./connection.ts";
+import { lsnOf, parseLsn } from "./position.ts";
 import { RelationVersions } from "./relation-versions.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
@@ -251,13 +252,8 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     const after = await reader.lookup(model("seen"), [], signal);
     expect(after.sees(open.id)).toBe(true);
     // What became visible later is later than the earlier chunk's mark.
-    const committed = BigInt(
-      `0x${place!
-        ["lsn"]!.split("/")
-        .map((part) => part.padStart(8, "0"))
-        .join("")}`,
-    );
-    const high = (chunk: SnapshotChunk) => BigInt(`0x${chunk.high.split("-")[0]}`);
+    const committed = parseLsn(place!["lsn"]!);
+    const high = (chunk: SnapshotChunk) => lsnOf(chunk.high);
     expect(high(during)).toBeLessThan(committed);
     expect(high(after)).toBeGreaterThanOrEqual(committed);
     expect(after.high).toMatch(/^[0-9a-f]{16}-00000000$/);

@@ -1,7 +1,10 @@
 import type pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
-import { close, destroy, isCut } from "./connection.ts";
+import { bytesRead, close, destroy, isCut } from "./connection.ts";
 import { asSourceError } from "./source-error.ts";
+
+/** Nothing that is asked here takes so long without a byte: the connection is dead and does not know it. */
+const SILENT_AFTER_MS = 120_000;
 
 /**
  * One ordinary session, opened when it is needed and again when it was lost, for one user at a time in the order of
@@ -12,9 +15,11 @@ export class SqlSession implements AsyncDisposable {
   #client: pg.Client | null = null;
   #last: Promise<unknown> = Promise.resolve();
   readonly #closing = new AbortController();
+  readonly #silentAfterMs: number;
 
-  constructor(open: (signal: AbortSignal) => Promise<pg.Client>) {
+  constructor(open: (signal: AbortSignal) => Promise<pg.Client>, silentAfterMs = SILENT_AFTER_MS) {
     this.#open = open;
+    this.#silentAfterMs = silentAfterMs;
   }
 
   /**
@@ -32,14 +37,30 @@ export class SqlSession implements AsyncDisposable {
     const client = await this.#connected(signal);
     const cut = () => destroy(client);
     signal.addEventListener("abort", cut, { once: true });
+    let silent = false;
+    let read = bytesRead(client);
+    let readAtMs = Date.now();
+    const watch = setInterval(() => {
+      const now = bytesRead(client);
+      if (now !== read) {
+        read = now;
+        readAtMs = Date.now();
+      } else if (Date.now() - readAtMs >= this.#silentAfterMs) {
+        silent = true;
+        destroy(client);
+      }
+    }, this.#silentAfterMs / 4);
+    watch.unref();
     try {
       return await work(client);
     } catch (error) {
       this.#forget(client);
       destroy(client);
       signal.throwIfAborted();
+      if (silent) throw new TailraceError("source.silent", `no byte came for ${this.#silentAfterMs / 1000} s`);
       throw asSourceError(error);
     } finally {
+      clearInterval(watch);
       signal.removeEventListener("abort", cut);
     }
   }
