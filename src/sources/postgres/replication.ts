@@ -6,7 +6,7 @@ import type { Log } from "../../contracts/log.ts";
 import { quoteLiteral } from "../../kit/sql.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Holding, SourceCheckpoint } from "../../contracts/source.ts";
-import { asSourceError, close } from "./connection.ts";
+import { asSourceError, close, destroy } from "./connection.ts";
 import { type Present, incarnationOf, proveContinuity, readCluster, slotLost } from "./continuity.ts";
 import { OUR_PREFIX } from "./object-names.ts";
 import { lsnOf, positionAt } from "./position.ts";
@@ -17,6 +17,7 @@ import type { RelationVersions } from "./relation-versions.ts";
 import { ReplicationStream } from "./replication-stream.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { createSlot, dropSlot, listSlots, readSlot } from "./slot.ts";
+import { answerSoon } from "./stream-catalogue.ts";
 import { type Catalogue, TableShapes } from "./table-shapes.ts";
 import { StreamWatch } from "./stream-watch.ts";
 
@@ -50,8 +51,6 @@ interface Opened {
 /** A walsender that takes longer than this to notice that we left is ended by us. */
 const OWN_WALSENDER_MS = 2000;
 const MAX_WAL_SENDER_TIMEOUT_MS = 30_000;
-
-const NEVER = new AbortController().signal;
 
 export class Replication implements AsyncDisposable {
   readonly #options: ReplicationOptions;
@@ -119,7 +118,7 @@ export class Replication implements AsyncDisposable {
     } = this.#options;
     const replication = await connect(true, signal);
     try {
-      const cluster = await readCluster(replication);
+      const cluster = await bounded(replication, readCluster(replication));
       signal.throwIfAborted();
       return await side.use(signal, async (client) => {
         const tables = await findTables(client, models, { schema, publication: publicationName });
@@ -275,15 +274,16 @@ export class Replication implements AsyncDisposable {
     await side.use(signal, (client) => this.#freeSlot(client));
     const client = await connect(true, signal);
     try {
-      const { rows } = await client.query<{ setting: string }>(
-        "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'",
+      const { rows } = await bounded(
+        client,
+        client.query<{ setting: string }>("SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'"),
       );
       let timeoutMs = Number(rows[0]?.setting ?? 0);
       if (timeoutMs === 0 || timeoutMs > MAX_WAL_SENDER_TIMEOUT_MS) {
         // For this session only: the server looks for our answers, and says something itself, at least every half of
         // it, even while it reads through a long transaction of other tables.
         timeoutMs = MAX_WAL_SENDER_TIMEOUT_MS;
-        await client.query(`SET wal_sender_timeout = ${timeoutMs}`);
+        await bounded(client, client.query(`SET wal_sender_timeout = ${timeoutMs}`));
       }
       const feedbackMs = Math.max(250, Math.min(10_000, timeoutMs / 3));
       const stream = new ReplicationStream(client, { slot, publication, from, feedbackMs, silentAfterMs });
@@ -335,7 +335,7 @@ export class Replication implements AsyncDisposable {
     const code = fields["C"] ?? "";
     if (code === "55006") return new TailraceError("source.slot_busy", message);
     if (code === "42704" || code === "55000") {
-      const slot = await side.use(NEVER, (client) => readSlot(client, slotName));
+      const slot = await side.use(answerSoon(), (client) => readSlot(client, slotName));
       if (!slot) return new TailraceError("source.gap.slot_missing", `there is no replication slot ${slotName}`);
       if (slot.lost) return slotLost(slotName, slot.lost);
       // The server looks the publication up as it was at the place in the log that it reads.
@@ -357,6 +357,16 @@ function noticeError(fields: Readonly<Record<string, string>>, publication: stri
     "source.gap.publication",
     `the server does not find the publication ${publication} and leaves changes out`,
   );
+}
+
+/** What should take no time: a server that does not answer must not hold us for ever. */
+async function bounded<T>(client: pg.Client, work: Promise<T>): Promise<T> {
+  const timer = setTimeout(() => destroy(client), 20_000);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function busy(slot: string, pid: number): TailraceError {

@@ -4,15 +4,19 @@ import type { SqlSession } from "./sql-session.ts";
 import type { Catalogue } from "./table-shapes.ts";
 import { type TypeInfo, columnFor, loadTypes } from "./types.ts";
 
-// The session is cut short when the source is closed.
-const NEVER = new AbortController().signal;
+/** A session that is asked beside the stream and does not answer for so long is cut: the stream must not stall on it. */
+const ANSWER_WITHIN_MS = 20_000;
+
+export function answerSoon(): AbortSignal {
+  return AbortSignal.timeout(ANSWER_WITHIN_MS);
+}
 
 export function streamCatalogue(side: SqlSession): Catalogue {
   return {
-    table: (oid) => side.use(NEVER, (client) => describeTable(client, { oid })),
+    table: (oid) => side.use(answerSoon(), (client) => describeTable(client, { oid })),
 
     columns: (columns, announced) =>
-      side.use(NEVER, async (client) => {
+      side.use(answerSoon(), async (client) => {
         const types = await loadTypes(
           client,
           columns.map((column) => column.typeOid),
@@ -27,7 +31,7 @@ export function streamCatalogue(side: SqlSession): Catalogue {
       }),
 
     stranger: (oid, publication) =>
-      side.use(NEVER, async (client) => {
+      side.use(answerSoon(), async (client) => {
         const { rows } = await client.query<{ published: string; ancestors: string }>(
           `SELECT EXISTS (SELECT FROM pg_publication_tables t JOIN pg_class c ON c.relname = t.tablename
                             JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = t.schemaname

@@ -6,8 +6,7 @@ import { membershipChange } from "./continuity.ts";
 import { type Publication, readPublication } from "./publication.ts";
 import { sqlState } from "./source-error.ts";
 import type { SqlSession } from "./sql-session.ts";
-
-const NEVER = new AbortController().signal;
+import { answerSoon } from "./stream-catalogue.ts";
 
 export interface StreamWatchOptions {
   readonly side: SqlSession;
@@ -48,7 +47,7 @@ export class StreamWatch {
   async #lookAtPublication(): Promise<void> {
     const { side, publicationName, publication, tables, fail, log } = this.#options;
     try {
-      const now = await side.use(NEVER, (client) => readPublication(client, publicationName));
+      const now = await side.use(answerSoon(), (client) => readPublication(client, publicationName));
       const change = membershipChange(publication, now, tables);
       if (change !== null && !this.#stopped) fail(new TailraceError("source.gap.publication", change));
     } catch (error) {
@@ -64,7 +63,7 @@ export class StreamWatch {
       return;
     }
     try {
-      const allowed = await side.use(NEVER, async (client) => {
+      const allowed = await side.use(answerSoon(), async (client) => {
         try {
           await client.query("SELECT pg_logical_emit_message(true, 'tailrace', ''::text)");
           return true;
