@@ -49,4 +49,6 @@ export const EXIT = {
   usage: 2,
   /** The source, a destination or the state could not be used. */
   failed: 3,
+  /** Ended by a signal before it was done. */
+  interrupted: 130,
 } as const;

@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { ConfigError } from "../app/config/load.ts";
-import { renderProblems } from "../app/config/problem.ts";
-import { createLog } from "../app/log.ts";
+import { ConfigError, renderProblems } from "../app/config/problem.ts";
+import { closest } from "../app/config/suggest.ts";
 import { TailraceError } from "../contracts/errors.ts";
 import { type Command, type Context, EXIT, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
@@ -16,10 +15,13 @@ const COMMON = {
   version: { type: "boolean" },
 } as const;
 
-const color = process.env["NO_COLOR"] === undefined && process.stdout.isTTY;
+/** Aborted by the first signal that asks for an end. */
+const interrupted = new AbortController();
+const color = (process.env["NO_COLOR"] ?? "") === "" && process.stdout.isTTY;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const name = argv.find((word) => !word.startsWith("-"));
+  const place = commandPlace(argv);
+  const name = argv[place];
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) {
     if (argv.includes("--version")) {
@@ -30,15 +32,25 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(overview(COMMANDS));
       return name === undefined && !argv.includes("--help") && !argv.includes("-h") ? EXIT.usage : EXIT.ok;
     }
-    throw new UsageError(`There is no command \`${name}\`. \`tailrace --help\` lists them.`);
+    const near = closest(
+      name,
+      COMMANDS.map((candidate) => candidate.name),
+    );
+    const suggestion = near === null ? "." : `; did you mean \`${near}\`?`;
+    throw new UsageError(`There is no command \`${name}\`${suggestion} \`tailrace --help\` lists them.`);
   }
-  const words = argv.toSpliced(argv.indexOf(command.name), 1);
+  const words = argv.toSpliced(place, 1);
   const { values, positionals } = parse(words, command);
   if (values["help"] === true) {
     process.stdout.write(commandHelp(command));
     return EXIT.ok;
   }
-  return command.run(contextOf(values), { values, positionals });
+  return command.run(await contextOf(values), { values, positionals });
+}
+
+/** The first word that is neither an option nor the value of `--config`; -1: none. */
+function commandPlace(argv: readonly string[]): number {
+  return argv.findIndex((word, place) => !word.startsWith("-") && !["-c", "--config"].includes(argv[place - 1] ?? ""));
 }
 
 function parse(words: readonly string[], command: Command) {
@@ -54,7 +66,9 @@ function parse(words: readonly string[], command: Command) {
   }
 }
 
-function contextOf(values: Readonly<Record<string, unknown>>): Context {
+async function contextOf(values: Readonly<Record<string, unknown>>): Promise<Context> {
+  // Loaded only now: `--help` must not wait for it.
+  const { createLog } = await import("../app/log.ts");
   const json = values["json"] === true;
   const terminal = process.stdout.isTTY;
   return {
@@ -64,7 +78,7 @@ function contextOf(values: Readonly<Record<string, unknown>>): Context {
     json,
     terminal,
     color: color && !json,
-    signal: interruption(),
+    signal: watchSignals(),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     log: (level, to) => {
@@ -80,20 +94,24 @@ function contextOf(values: Readonly<Record<string, unknown>>): Context {
 }
 
 /** The first signal asks for a clean end; the second one ends at once. */
-function interruption(): AbortSignal {
-  const abort = new AbortController();
+function watchSignals(): AbortSignal {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
-      if (abort.signal.aborted) process.exit(130);
-      abort.abort();
+      if (interrupted.signal.aborted) process.exit(EXIT.interrupted);
+      interrupted.abort();
     });
   }
-  return abort.signal;
+  return interrupted.signal;
 }
 
 /** What is printed of an error: never a stack, unless it is a defect of ours. */
 function explain(error: unknown): { readonly text: string; readonly code: number } {
-  if (error instanceof ConfigError) return { text: renderProblems(error.problems, { color }), code: EXIT.usage };
+  if (interrupted.signal.aborted && !(error instanceof TailraceError && error.consequence === "internal")) {
+    return { text: "", code: EXIT.interrupted };
+  }
+  if (error instanceof ConfigError) {
+    return { text: `${renderProblems(error.problems, { color })}\n`, code: EXIT.usage };
+  }
   if (error instanceof UsageError) return { text: `${error.message}\n`, code: EXIT.usage };
   if (error instanceof TailraceError && error.consequence !== "internal") {
     return {
@@ -103,6 +121,11 @@ function explain(error: unknown): { readonly text: string; readonly code: number
   }
   return { text: `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`, code: EXIT.failed };
 }
+
+// Whoever reads our output may leave before its end (`| head`).
+process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failed),
+);
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,7 @@
-import { loadConfig } from "../../app/config/load.ts";
-import { run as runSyncs } from "../../app/run.ts";
-import { type Command, EXIT } from "../command.ts";
+import { configOf, refuseMore } from "../arguments.ts";
+import { type Command, EXIT, UsageError } from "../command.ts";
+
+const LEVELS = ["debug", "info", "warn", "error"] as const;
 
 export const run: Command = {
   name: "run",
@@ -12,18 +13,22 @@ where each sync came to, and exits: nothing is sent twice after a clean stop. A 
 
   --once             deliver what is committed now (and the rows that exist, for a new sync), then exit; for cron and CI
   --log-level LEVEL  debug, info, warn or error (default: the configuration's, or info)
+
+The log goes to standard output: as text on a terminal, as JSON lines elsewhere and with --json. Exits with 1 when a sync
+stopped and needs attention.
 `,
   options: { once: { type: "boolean" }, "log-level": { type: "string" } },
-  async run(context, { values }) {
-    const config = await loadConfig({
-      path: context.configPath,
-      env: context.env,
-      workingDirectory: context.workingDirectory,
-    });
-    const level = (values["log-level"] as typeof config.log.level | undefined) ?? config.log.level;
-    const log = context.log(level, "out");
+  async run(context, { values, positionals }) {
+    refuseMore(positionals[0]);
+    const wanted = values["log-level"];
+    const known = LEVELS.find((level) => level === wanted);
+    if (wanted !== undefined && known === undefined)
+      throw new UsageError(`--log-level is one of ${LEVELS.join(", ")}.`);
+    const config = await configOf(context);
+    const log = context.log(known ?? config.log.level, "out");
     const once = values["once"] === true;
     log.info("started", { syncs: config.syncs.length, once });
+    const { run: runSyncs } = await import("../../app/run.ts");
     const { problems } = await runSyncs(config, { once, signal: context.signal, log });
     log.info("ended", { stopped: problems.length });
     return problems.length > 0 ? EXIT.attention : EXIT.ok;

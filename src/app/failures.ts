@@ -1,0 +1,40 @@
+import type { ErrorCode } from "../contracts/errors.ts";
+import type { DeadLetter, StateStore } from "../contracts/state.ts";
+
+export interface FailurePage {
+  readonly sync: string;
+  readonly total: number;
+  /** Why, most frequent first. */
+  readonly groups: readonly { readonly code: ErrorCode; readonly message: string; readonly count: number }[];
+  /** Newest change first. */
+  readonly failures: readonly DeadLetter[];
+  readonly offset: number;
+}
+
+/** A sync's dead letters: the reasons, and one page of the letters, newest first. */
+export async function listFailures(
+  store: StateStore,
+  sync: string,
+  page: { readonly limit: number; readonly offset: number },
+): Promise<FailurePage> {
+  const groups = await store.failureGroups(sync);
+  const total = groups.reduce((sum, { count }) => sum + count, 0);
+  // The store counts from the oldest.
+  const end = Math.max(0, total - page.offset);
+  const start = Math.max(0, end - page.limit);
+  const found = start === end ? [] : await store.failures(sync, { limit: end - start, offset: start });
+  return { sync, total, groups, failures: found.toReversed(), offset: page.offset };
+}
+
+/** The letters with these ids, and the ids that there are none for. */
+export async function findFailures(
+  store: StateStore,
+  sync: string,
+  ids: readonly string[],
+): Promise<{ readonly found: readonly DeadLetter[]; readonly missing: readonly string[] }> {
+  const letters = await Promise.all(ids.map((id) => store.failure(sync, id)));
+  return {
+    found: letters.filter((letter) => letter !== null),
+    missing: ids.filter((_, index) => letters[index] === null),
+  };
+}

@@ -1,0 +1,146 @@
+import { TailraceError } from "../contracts/errors.ts";
+import type { Log } from "../contracts/log.ts";
+import type { Source } from "../contracts/source.ts";
+import type { StoredStatus, SyncState } from "../contracts/state.ts";
+import type { Sync } from "../contracts/sync.ts";
+import type { Config } from "./config/load.ts";
+import { type FieldInWords, fieldsInWords, mapSync } from "./mapped-sync.ts";
+import { createSource, openState } from "./project.ts";
+
+export interface Plan {
+  readonly sources: readonly SourcePlan[];
+  readonly syncs: readonly SyncPlan[];
+  /** Everything could be looked at. */
+  readonly ok: boolean;
+}
+
+export interface SourcePlan {
+  readonly source: string;
+  /** What a run would make or change on it. */
+  readonly statements: readonly string[];
+  /** Bytes of log that wait to be read; null when nothing is held, or it cannot be told. */
+  readonly waitingBytes: number | null;
+  readonly problem: string | null;
+}
+
+export type Standing = "never ran" | "backfilling" | "streaming" | "paused" | "stopped";
+
+export interface SyncPlan {
+  readonly sync: string;
+  readonly source: string;
+  readonly model: string;
+  readonly destination: string;
+  readonly object: string | null;
+  readonly mode: Sync["mode"];
+  readonly standing: Standing;
+  /** Why it is stopped. */
+  readonly reason: string | null;
+  /** The rows that exist and are still to be sent; null when there are none to send. */
+  readonly backfill: { readonly estimate: number | null; readonly done: number } | null;
+  readonly where: string | null;
+  readonly fields: readonly FieldInWords[];
+  readonly problem: string | null;
+}
+
+/** What `run` would make and send. Writes nothing: not to the source, not to a destination, not to the state. */
+export async function plan(
+  config: Config,
+  options: { readonly syncs: readonly Sync[]; readonly signal: AbortSignal; readonly log: Log },
+): Promise<Plan> {
+  const { syncs, signal, log } = options;
+  await using store = await openState(config, log, { readOnly: true });
+  const states = new Map((await store.statuses()).map((status): [string, StoredStatus] => [status.sync, status]));
+  const planned = new Map<Sync, SyncPlan>();
+  const sources = await Promise.all(
+    [...Map.groupBy(syncs, (sync) => sync.model.source)].map(async ([name, own]) => {
+      await using source = createSource(config, name, log);
+      const sourcePlan = await planSource(source, name, own, signal);
+      for (const sync of own) {
+        planned.set(
+          sync,
+          await planSync(source, sync, states.get(sync.name)?.state ?? null, {
+            signal,
+            unreachable: sourcePlan.unreachable ? sourcePlan.problem : null,
+          }),
+        );
+      }
+      return sourcePlan;
+    }),
+  );
+  const plans = syncs.map((sync) => planned.get(sync)!);
+  return {
+    sources: sources.map(({ source, statements, waitingBytes, problem }) => {
+      return { source, statements, waitingBytes, problem };
+    }),
+    syncs: plans,
+    ok: [...sources, ...plans].every(({ problem }) => problem === null),
+  };
+}
+
+async function planSource(
+  source: Source,
+  name: string,
+  syncs: readonly Sync[],
+  signal: AbortSignal,
+): Promise<SourcePlan & { readonly unreachable: boolean }> {
+  try {
+    const held = (await source.holdings(signal)).find(({ used }) => used);
+    const waitingBytes = held?.retainedBytes ?? null;
+    try {
+      const statements = await source.plan([...new Set(syncs.map(({ model }) => model))], signal);
+      return { source: name, statements, waitingBytes, problem: null, unreachable: false };
+    } catch (error) {
+      const problem = problemOf(error, signal);
+      return { source: name, statements: [], waitingBytes, problem, unreachable: false };
+    }
+  } catch (error) {
+    const problem = problemOf(error, signal);
+    return { source: name, statements: [], waitingBytes: null, problem, unreachable: true };
+  }
+}
+
+async function planSync(
+  source: Source,
+  sync: Sync,
+  state: SyncState | null,
+  { signal, unreachable }: { readonly signal: AbortSignal; readonly unreachable: string | null },
+): Promise<SyncPlan> {
+  const known = {
+    sync: sync.name,
+    source: sync.model.source,
+    model: sync.model.name,
+    destination: sync.destination,
+    object: sync.object,
+    mode: sync.mode,
+    standing: standingOf(state),
+    reason: state?.stopped ? `${state.stopped.message} (${state.stopped.code})` : null,
+    where: sync.where?.text ?? null,
+  };
+  const checkpoint = state?.checkpoint ?? null;
+  const toSend = checkpoint === null ? sync.backfill : checkpoint.backfill !== null;
+  const done = checkpoint?.backfill?.rows ?? 0;
+  if (unreachable !== null)
+    return { ...known, backfill: toSend ? { estimate: null, done } : null, fields: [], problem: unreachable };
+  try {
+    const fields = fieldsInWords(sync, await mapSync(source, sync, signal));
+    const backfill = toSend ? { estimate: await source.estimate(sync.model, signal), done } : null;
+    return { ...known, backfill, fields, problem: null };
+  } catch (error) {
+    const backfill = toSend ? { estimate: null, done } : null;
+    return { ...known, backfill, fields: [], problem: problemOf(error, signal) };
+  }
+}
+
+function standingOf(state: SyncState | null): Standing {
+  if (state === null) return "never ran";
+  if (state.stopped !== null) return "stopped";
+  if (state.paused) return "paused";
+  if (state.checkpoint === null) return "never ran";
+  return state.checkpoint.backfill === null ? "streaming" : "backfilling";
+}
+
+function problemOf(error: unknown, signal: AbortSignal): string {
+  signal.throwIfAborted();
+  const { message, code } = TailraceError.from(error);
+  return `${message} (${code})`;
+}

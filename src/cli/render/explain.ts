@@ -1,0 +1,38 @@
+import type { Explanation } from "../../app/explain.ts";
+import type { Paint } from "./paint.ts";
+import { renderFields } from "./plan.ts";
+import { pairs } from "./table.ts";
+import { wrapped } from "./wrap.ts";
+
+export function renderExplanation(explanation: Explanation, paint: Paint): string {
+  const { capture, oldColumns } = explanation;
+  const to =
+    explanation.object === null ? explanation.destination : `${explanation.destination}, ${explanation.object}`;
+  const lines: [string, string][] = [
+    ["declared", explanation.at],
+    ["from", `${explanation.model} (${explanation.source}), key ${explanation.key.join(", ")}`],
+    ["to", to],
+    ["capture", paint("cyan", capture.kind)],
+    ["why", wrapped(capture.why)],
+    ["latency", wrapped(capture.latency)],
+    ["cost", wrapped(capture.cost)],
+    ["mode", [paint("cyan", explanation.mode), ...explanation.behaviour].join("\n")],
+  ];
+  if (explanation.where !== null) lines.push(["where", explanation.where]);
+  lines.push(
+    ["match", explanation.match.length === 0 ? "none" : explanation.match.join(", ")],
+    ["fields", renderFields(explanation.fields)],
+  );
+  if (oldColumns.length > 0) {
+    const sent = explanation.oldRows === "full" ? "which the source sends" : "which the source does not send now";
+    lines.push([
+      "old rows",
+      [
+        `these old values are needed, ${sent}:`,
+        ...oldColumns.map(({ column, because }) => `${column} (${because})`),
+      ].join("\n"),
+    ]);
+  }
+  lines.push(["SQL", capture.statements.join("\n")]);
+  return `${paint("bold", `sync ${explanation.sync}`)}\n${pairs(lines, "  ")}`;
+}
