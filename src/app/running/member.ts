@@ -1,4 +1,4 @@
-import { TailraceError } from "../../contracts/errors.ts";
+import { CATALOGUE, TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
 import type { Checkpoint, Lease, Phase, SyncState } from "../../contracts/state.ts";
@@ -33,6 +33,11 @@ export class Member implements AsyncDisposable {
   /** Whether it should be running. */
   get wanted(): boolean {
     return !this.state.paused && this.state.stopped === null && !this.lease.lost.aborted;
+  }
+
+  /** Its place in the log is known to be gone: the source need not keep anything for it. */
+  get lostItsPlace(): boolean {
+    return this.state.stopped !== null && CATALOGUE[this.state.stopped.code].consequence === "gap";
   }
 
   /** What the source must keep for it: nothing, for one that never ran. */

@@ -3,6 +3,7 @@ import type { Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
+import type { Model } from "../../contracts/model.ts";
 import type { StateStore, SyncRequest } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { backoffMs } from "../../engine/delivery/backoff.ts";
@@ -122,27 +123,42 @@ export class SourceRunner {
     await Promise.all([asked, ...backfills]);
   }
 
+  /** Opens the source for every sync that has, or will have, a place in its log. null: the round is over. */
   async #openSource(round: Round): Promise<SourceCheckpoint | null> {
-    const { source } = this.#options;
-    const models = [...new Set(this.#members.map(({ sync }) => sync.model))];
-    const stored = this.#members.flatMap((member) => member.stored ?? []);
+    const present = this.#members.filter((member) => !member.lostItsPlace);
+    const models = [...new Set(present.map(({ sync }) => sync.model))];
     try {
-      const start = await source.open(models, stored, round.signal);
+      const stored = present.flatMap((member) => member.stored ?? []);
+      const start = await this.#options.source.open(models, stored, round.signal);
       this.#openFailures = 0;
       return start;
     } catch (error) {
       if (round.signal.aborted) return null;
       const failure = TailraceError.from(error, "source.unreachable");
-      if (failure.consequence === "gap" || failure.consequence === "internal") {
-        // Only those that had a place in the log have lost it.
-        const affected = this.#members.filter((member) => member.stored !== null && member.wanted);
-        for (const member of affected) await this.#stop(member, failure);
-        round.end(affected.length > 0 ? "again" : "end");
-        if (affected.length === 0) throw failure;
-        return null;
-      }
-      throw failure;
+      if (failure.consequence !== "gap") throw failure;
+      await this.#stopThoseWithAGap(present, models, round);
+      round.end("again");
+      return null;
     }
+  }
+
+  /** A gap may be one sync's (its table was taken out of the publication for a while) or everybody's (the slot is gone). */
+  async #stopThoseWithAGap(present: readonly Member[], models: readonly Model[], round: Round): Promise<void> {
+    let found = false;
+    for (const member of present) {
+      const { stored } = member;
+      if (stored === null) continue;
+      try {
+        await this.#options.source.open(models, [stored], round.signal);
+      } catch (error) {
+        const failure = TailraceError.from(error, "source.unreachable");
+        if (failure.consequence !== "gap") throw failure;
+        found = true;
+        await this.#stop(member, failure);
+      }
+    }
+    // It has passed between the two looks: then the next round will tell.
+    if (!found) this.#log.warn("a gap was reported, but every sync's place is whole; opening again");
   }
 
   async #openMember(member: Member, start: SourceCheckpoint, budgetBytes: number, round: Round): Promise<void> {
@@ -195,8 +211,8 @@ export class SourceRunner {
   /** The source may forget what every sync has stored, those that do not run included. */
   #ack(): void {
     let lowest: Position | null = null;
-    for (const { stored } of this.#members) {
-      if (stored !== null && (lowest === null || stored.position < lowest)) lowest = stored.position;
+    for (const { stored, lostItsPlace } of this.#members) {
+      if (stored !== null && !lostItsPlace && (lowest === null || stored.position < lowest)) lowest = stored.position;
     }
     if (lowest !== null) this.#options.source.ack(lowest);
   }
