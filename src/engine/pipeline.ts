@@ -287,12 +287,19 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     const reason = this.#stoppedBy ?? closedBy;
     const p50Ms = this.#latency.quantile(0.5);
     const p99Ms = this.#latency.quantile(0.99);
-    const oldestMs = this.#queue.oldestMs();
+    const oldest = this.#queue.oldestLive();
+    // A row that was read, and hurried because a change waits behind it, has no time of its own.
+    const sinceMs =
+      oldest === null
+        ? now
+        : oldest.change === null
+          ? oldest.queuedAtMs
+          : Number(oldest.change.transaction.committedAt / 1000n);
     return {
       phase,
       reason: reason === null ? null : `${reason.message} (${reason.code})`,
       position: this.storedPosition,
-      lagMs: oldestMs === null ? 0 : now - oldestMs,
+      lagMs: Math.max(0, now - sinceMs),
       queuedRows: this.#queue.entries,
       queuedBytes: this.#queue.bytes,
       perSecond: this.#rate.perSecond(now),

@@ -87,7 +87,8 @@ export async function run(options: LoadOptions, signal?: AbortSignal): Promise<C
   const pace = async (): Promise<void> => {
     if (options.ratePerSecond === undefined) return;
     const due = started + (total.changes * 1000) / options.ratePerSecond;
-    if (due > performance.now()) await delay(due - performance.now(), undefined, { signal }).catch(() => {});
+    const waitMs = due - performance.now();
+    if (waitMs > 0) await delay(waitMs, undefined, { signal }).catch(() => {});
   };
   const stopped = (): boolean => signal?.aborted === true;
   const perConnection = Math.ceil(options.changes / connections);

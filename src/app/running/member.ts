@@ -1,7 +1,7 @@
 import { CATALOGUE, TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
-import type { Checkpoint, Lease, Phase, SyncState } from "../../contracts/state.ts";
+import type { Checkpoint, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { Mappings } from "../../engine/capture/mappings.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
@@ -18,6 +18,7 @@ export class Member implements AsyncDisposable {
   pipeline: Pipeline | null = null;
   /** Why there is no pipeline, where that passes by itself. */
   waitsFor: TailraceError | null = null;
+  #backfillLoggedAtMs = Date.now();
 
   constructor(sync: Sync, lease: Lease, state: SyncState, log: Log) {
     this.sync = sync;
@@ -137,6 +138,7 @@ export class Member implements AsyncDisposable {
     const { stopped, paused } = this.state;
     const running = this.pipeline?.report(sourceSilentMs);
     const why = stopped ?? this.waitsFor;
+    if (running?.backfill) this.#logBackfill(running.backfill);
     await this.lease.report({
       phase: stopped
         ? "stopped"
@@ -155,11 +157,25 @@ export class Member implements AsyncDisposable {
     });
   }
 
+  #logBackfill({ rows, estimate, perSecond }: NonNullable<StatusReport["backfill"]>): void {
+    if (Date.now() - this.#backfillLoggedAtMs < BACKFILL_LOG_MS) return;
+    this.#backfillLoggedAtMs = Date.now();
+    const left = estimate === null ? null : Math.max(0, estimate - rows);
+    this.#log.info("sending the rows that exist", {
+      rows,
+      of: estimate,
+      perSecond: Math.round(perSecond),
+      secondsLeft: left === null || perSecond < 1 ? null : Math.round(left / perSecond),
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(0);
     await this.lease[Symbol.asyncDispose]();
   }
 }
+
+const BACKFILL_LOG_MS = 5_000;
 
 /** The state of a sync that never ran. */
 export const EMPTY: SyncState = {

@@ -57,9 +57,9 @@ export class KeyedQueue {
     return this.#first(this.#live, true)?.queuedAtMs ?? this.#first(this.#backfill, false)?.queuedAtMs ?? null;
   }
 
-  /** When the oldest of all unfinished live entries was queued; null without one. In the order of their keys' first entries. */
-  oldestMs(): number | null {
-    for (const chain of this.#chains.values()) if (chain.first.live) return chain.first.queuedAtMs;
+  /** The oldest unfinished change, in the order of their keys' first entries; null without one. */
+  oldestLive(): Entry | null {
+    for (const { first } of this.#chains.values()) if (first.live) return first;
     return null;
   }
 
