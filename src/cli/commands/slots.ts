@@ -18,7 +18,7 @@ reads it, how much log it keeps, and whether this configuration uses it.
   slots prune NAME…  release these; one that is being read is refused
   --orphans          prune: every one that this configuration does not use and nobody reads. Another project on the same
                      database may own one: look at the list first
-  --yes              prune: do not ask; needed where there is no terminal
+  -y, --yes          prune: do not ask; needed where there is no terminal
   --json             {"sources":[…]}; prune: {"released":[…]}
 
 Exits with 1 when a source could not be asked, or one of them could not be released.

@@ -1,6 +1,7 @@
 import type { CheckReport } from "../../app/check.ts";
 import type { CheckedFinding } from "../../app/checked-finding.ts";
 import { LEVEL_STYLES, type Paint } from "./paint.ts";
+import { printable } from "./printable.ts";
 import { plural } from "./units.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -20,8 +21,8 @@ export function renderCheck(report: CheckReport, paint: Paint): string {
 
 function renderFinding({ level, code, message, fix, subject }: CheckedFinding, paint: Paint): string {
   const about = subject === undefined || message.includes(subject) ? "" : `${subject}: `;
-  const head = `  ${paint(LEVEL_STYLES[level], level.padEnd(7))}  ${about}${indented(wrapped(message), 11)} ${paint("dim", `(${code})`)}\n`;
-  return fix === undefined ? head : `${head}           ${paint("green", "fix:")} ${indented(fix, 16)}\n`;
+  const head = `  ${paint(LEVEL_STYLES[level], level.padEnd(7))}  ${about}${indented(wrapped(printable(message)), 11)} ${paint("dim", `(${code})`)}\n`;
+  return fix === undefined ? head : `${head}           ${paint("green", "fix:")} ${indented(printable(fix), 16)}\n`;
 }
 
 function indented(text: string, by: number): string {

@@ -2,6 +2,7 @@ import type { FailurePage } from "../../app/failures.ts";
 import type { DeadLetter } from "../../contracts/state.ts";
 import type { Paint } from "./paint.ts";
 import { pairs, table } from "./table.ts";
+import { printable } from "./printable.ts";
 import { count, plural } from "./units.ts";
 
 /** The reasons first, then one page of the letters. */
@@ -9,7 +10,7 @@ export function renderFailures(page: FailurePage, paint: Paint): string {
   if (page.total === 0) return `${page.sync} has no failures.\n`;
   const groups = table(
     [{ title: "COUNT", align: "right" }, { title: "CODE" }, { title: "REASON" }],
-    page.groups.map(({ code, message, count: letters }) => [count(letters), paint("red", code), message]),
+    page.groups.map(({ code, message, count: letters }) => [count(letters), paint("red", code), printable(message)]),
   );
   const head = `${paint("bold", `${plural(page.total, "failure")} of ${page.sync}`)}\n\n${groups}`;
   if (page.failures.length === 0) return head;
@@ -24,7 +25,7 @@ export function renderFailures(page: FailurePage, paint: Paint): string {
     ],
     page.failures.map((letter) => [
       letter.id,
-      letter.key.join(", "),
+      printable(letter.key.join(", ")),
       letter.op,
       letter.code,
       count(letter.attempts),
@@ -44,10 +45,10 @@ export function renderLetters(letters: readonly DeadLetter[], values: boolean, p
   return letters
     .map((letter) => {
       const lines: [string, string][] = [
-        ["key", letter.key.join(", ")],
+        ["key", printable(letter.key.join(", "))],
         ["op", letter.op],
-        ["reason", `${letter.message} (${paint("red", letter.code)})`],
-        ["answer", letter.answer ?? "none"],
+        ["reason", `${printable(letter.message)} (${paint("red", letter.code)})`],
+        ["answer", printable(letter.answer ?? "none")],
         ["attempts", count(letter.attempts)],
         ["at", timeText(letter.failedAtMs)],
         ["values", valuesText(letter, values)],
@@ -65,7 +66,7 @@ export function plainLetter(letter: DeadLetter, values: boolean): Record<string,
 
 function valuesText({ payload }: DeadLetter, values: boolean): string {
   if (payload === null) return "not kept: a retry sends the row as it is then";
-  return values ? payload : "kept; --values shows them";
+  return values ? printable(payload) : "kept; --values shows them";
 }
 
 /** `2026-11-24 07:52:17 UTC` */

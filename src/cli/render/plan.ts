@@ -1,6 +1,7 @@
 import type { FieldInWords } from "../../app/mapped-sync.ts";
 import type { Plan, SourcePlan, SyncPlan } from "../../app/plan.ts";
 import type { Paint } from "./paint.ts";
+import { printable } from "./printable.ts";
 import { pairs } from "./table.ts";
 import { bytes, count } from "./units.ts";
 
@@ -14,7 +15,7 @@ export function renderPlan(plan: Plan, paint: Paint): string {
 
 function renderSource({ source, statements, waitingBytes, problem }: SourcePlan, paint: Paint): string {
   const title = `${paint("bold", `source ${source}`)}\n`;
-  if (problem !== null) return `${title}  ${paint("red", problem)}\n`;
+  if (problem !== null) return `${title}  ${paint("red", printable(problem))}\n`;
   const log = waitingBytes === null ? "" : `  ${bytes(waitingBytes)} of its log are kept for Tailrace\n`;
   if (statements.length === 0) return `${title}  nothing is to be made or changed\n${log}`;
   const made = statements.map((statement) => `    ${statement};\n`).join("");
@@ -32,7 +33,7 @@ function renderSync(sync: SyncPlan, paint: Paint): string {
   ];
   if (sync.where !== null) lines.push(["where", sync.where]);
   if (sync.fields.length > 0) lines.push(["fields", renderFields(sync.fields)]);
-  if (sync.problem !== null) lines.push(["problem", paint("red", sync.problem)]);
+  if (sync.problem !== null) lines.push(["problem", paint("red", printable(sync.problem))]);
   return title + pairs(lines, "  ");
 }
 
@@ -58,7 +59,7 @@ function standing({ standing: stands, reason }: SyncPlan, paint: Paint): string 
     case "paused":
       return paint("yellow", "paused; `tailrace resume` lets it go on");
     case "stopped":
-      return paint("red", `stopped: ${reason ?? "?"}`);
+      return paint("red", `stopped: ${printable(reason ?? "?")}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { SourceHoldings } from "../../app/slots.ts";
 import type { Paint } from "./paint.ts";
+import { printable } from "./printable.ts";
 import { table } from "./table.ts";
 import { bytes } from "./units.ts";
 
@@ -7,7 +8,7 @@ export function renderHoldings(sources: readonly SourceHoldings[], paint: Paint)
   return sources
     .map(({ source, holdings, problem }) => {
       const title = `${paint("bold", `source ${source}`)}\n`;
-      if (problem !== null) return `${title}${paint("red", problem)}\n`;
+      if (problem !== null) return `${title}${paint("red", printable(problem))}\n`;
       if (holdings.length === 0) return `${title}nothing is held\n`;
       return (
         title +

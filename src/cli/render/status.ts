@@ -1,5 +1,6 @@
 import type { BackfillStatus, SyncStatus } from "../../app/status.ts";
 import type { Paint, Style } from "./paint.ts";
+import { printable } from "./printable.ts";
 import { table } from "./table.ts";
 import { count, duration, rate } from "./units.ts";
 
@@ -39,7 +40,10 @@ export function renderStatus(syncs: readonly SyncStatus[], paint: Paint): string
     orDash(status.queuedRows, count),
     count(status.delivered),
     status.failures > 0 ? paint("red", count(status.failures)) : "0",
-    [status.backfill === null ? null : backfill(status.backfill), status.reason]
+    [
+      status.backfill === null ? null : backfill(status.backfill),
+      status.reason === null ? null : printable(status.reason),
+    ]
       .filter((note) => note !== null)
       .join("; "),
   ]);

@@ -23,12 +23,12 @@ const tls = z.union([
 
 export const connectionFields = {
   url: z.string().optional().meta({ secret: true, description: "postgres://user:password@host:port/database" }),
-  host: z.string().optional(),
-  port: z.int().min(1).max(65535).optional(),
-  user: z.string().optional(),
-  password: z.string().optional().meta({ secret: true }),
-  database: z.string().optional(),
-  tls: tls.optional(),
+  host: z.string().optional().meta({ description: "host name, address, or the folder of a Unix socket" }),
+  port: z.int().min(1).max(65535).optional().meta({ description: "port; default 5432" }),
+  user: z.string().optional().meta({ description: "role to connect as" }),
+  password: z.string().optional().meta({ secret: true, description: "the role's password" }),
+  database: z.string().optional().meta({ description: "database to write to; default: named like the user" }),
+  tls: tls.optional().meta({ description: "TLS to the database; the word alone is its mode" }),
 };
 const connectionShape = z.object(connectionFields);
 export type ConnectionSettings = z.output<typeof connectionShape>;
