@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { testDatabase } from "../../../test/support/postgres.ts";
 import { model } from "../../../test/support/postgres-replication.ts";
@@ -42,4 +45,21 @@ test("catalogue, snapshot and stream speak of the same relation and print the sa
   await database.sql("SET TimeZone = 'UTC'; SET extra_float_digits = 1");
   const asText = await database.client.query({ text: `SELECT ${casts} FROM t ORDER BY id`, rowMode: "array" });
   expect(chunk.rows).toEqual(asText.rows);
+});
+
+test("files of `tls` are looked for in the configuration's folder, by every connection", async () => {
+  await using database = await testDatabase();
+  const baseDirectory = await mkdtemp(join(tmpdir(), "tailrace-test-"));
+  const folder = { [Symbol.asyncDispose]: () => rm(baseDirectory, { recursive: true }) };
+  await using _ = folder;
+  await writeFile(join(baseDirectory, "authority.pem"), "");
+  const tls = { mode: "verify-full", ca: "authority.pem" };
+  const settings = postgres.settings.parse({ url: database.url, tls });
+  await using source = postgres.create(settings, { name: database.name, project: "tailrace", log, baseDirectory });
+  // The test server has no TLS, which is found out only after the file was read.
+  const later = { message: expect.stringContaining("does not offer TLS") };
+  await expect(source.describe(model("t"), never)).rejects.toMatchObject(later);
+  await expect(source.explain(model("t"), never)).rejects.toMatchObject(later);
+  await expect(source.open([model("t")], [], never)).rejects.toMatchObject(later);
+  expect(await source.check([], never)).toMatchObject([later]);
 });

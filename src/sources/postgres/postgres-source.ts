@@ -48,14 +48,15 @@ export class PostgresSource implements Source {
     const slot = settings.slot ?? objectName(context.project, context.name);
     this.#names = { slot, publication: settings.publication ?? slot };
     this.#describing = { schema: settings.schema, publication: this.#names.publication };
-    const open = (signal: AbortSignal) => connect(settings, { replication: false, signal });
+    const { baseDirectory } = context;
+    const open = (signal: AbortSignal) => connect(settings, { replication: false, signal, baseDirectory });
     this.#reads = new SqlSession(open);
     this.#side = new SqlSession(open);
     const versions = new RelationVersions();
     this.#snapshots = new SnapshotReader(this.#reads, this.#describing, versions);
     this.#replication = new Replication({
       connect: (replication: boolean, signal: AbortSignal) =>
-        connect(settings, { replication, signal } satisfies ConnectOptions),
+        connect(settings, { replication, signal, baseDirectory } satisfies ConnectOptions),
       side: this.#side,
       catalogue: streamCatalogue(this.#side),
       versions,
@@ -71,7 +72,7 @@ export class PostgresSource implements Source {
   }
 
   check(needs: readonly ModelNeeds[], signal: AbortSignal): Promise<readonly Finding[]> {
-    return check(this.#settings, needs, { ...this.#names, signal });
+    return check(this.#settings, needs, { ...this.#names, signal, baseDirectory: this.#context.baseDirectory });
   }
 
   describe(model: Model, signal: AbortSignal): Promise<Relation> {
