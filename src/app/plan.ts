@@ -1,7 +1,7 @@
 import { TailraceError } from "../contracts/errors.ts";
 import type { Log } from "../contracts/log.ts";
 import type { Source } from "../contracts/source.ts";
-import type { StoredStatus, SyncState } from "../contracts/state.ts";
+import type { Checkpoint, StoredStatus, SyncState } from "../contracts/state.ts";
 import type { Sync } from "../contracts/sync.ts";
 import type { Config } from "./config/load.ts";
 import { type FieldInWords, fieldsInWords, mapSync } from "./mapped-sync.ts";
@@ -54,13 +54,16 @@ export async function plan(
   const sources = await Promise.all(
     [...Map.groupBy(syncs, (sync) => sync.model.source)].map(async ([name, own]) => {
       await using source = createSource(config, name, log);
-      const sourcePlan = await planSource(source, name, own, signal);
+      // A run reads for all syncs of a source, whichever are looked at here.
+      const readers = config.syncs.filter((sync) => sync.model.source === name);
+      const sourcePlan = await planSource(source, name, readers, states, signal);
       for (const sync of own) {
         planned.set(
           sync,
           await planSync(source, sync, states.get(sync.name)?.state ?? null, {
             signal,
             unreachable: sourcePlan.unreachable ? sourcePlan.problem : null,
+            gap: sourcePlan.gaps.get(sync) ?? null,
           }),
         );
       }
@@ -81,21 +84,36 @@ async function planSource(
   source: Source,
   name: string,
   syncs: readonly Sync[],
+  states: ReadonlyMap<string, StoredStatus>,
   signal: AbortSignal,
-): Promise<SourcePlan & { readonly unreachable: boolean }> {
+): Promise<SourcePlan & { readonly unreachable: boolean; readonly gaps: ReadonlyMap<Sync, string> }> {
+  const gaps = new Map<Sync, string>();
   try {
     const held = (await source.holdings(signal)).find(({ used }) => used);
     const waitingBytes = held?.retainedBytes ?? null;
     try {
-      const statements = await source.plan([...new Set(syncs.map(({ model }) => model))], signal);
-      return { source: name, statements, waitingBytes, problem: null, unreachable: false };
+      const models = [...new Set(syncs.map(({ model }) => model))];
+      const stored: Checkpoint[] = [];
+      for (const sync of syncs) {
+        const checkpoint = states.get(sync.name)?.state.checkpoint ?? null;
+        if (checkpoint === null) continue;
+        try {
+          await source.plan(models, [checkpoint], signal);
+          stored.push(checkpoint);
+        } catch (error) {
+          if (TailraceError.from(error).consequence !== "gap") throw error;
+          gaps.set(sync, problemOf(error, signal));
+        }
+      }
+      const statements = await source.plan(models, stored, signal);
+      return { source: name, statements, waitingBytes, problem: null, unreachable: false, gaps };
     } catch (error) {
       const problem = problemOf(error, signal);
-      return { source: name, statements: [], waitingBytes, problem, unreachable: false };
+      return { source: name, statements: [], waitingBytes, problem, unreachable: false, gaps };
     }
   } catch (error) {
     const problem = problemOf(error, signal);
-    return { source: name, statements: [], waitingBytes: null, problem, unreachable: true };
+    return { source: name, statements: [], waitingBytes: null, problem, unreachable: true, gaps };
   }
 }
 
@@ -103,7 +121,11 @@ async function planSync(
   source: Source,
   sync: Sync,
   state: SyncState | null,
-  { signal, unreachable }: { readonly signal: AbortSignal; readonly unreachable: string | null },
+  {
+    signal,
+    unreachable,
+    gap,
+  }: { readonly signal: AbortSignal; readonly unreachable: string | null; readonly gap: string | null },
 ): Promise<SyncPlan> {
   const known = {
     sync: sync.name,
@@ -124,7 +146,7 @@ async function planSync(
   try {
     const fields = fieldsInWords(sync, await mapSync(source, sync, signal));
     const backfill = toSend ? { estimate: await source.estimate(sync.model, signal), done } : null;
-    return { ...known, backfill, fields, problem: null };
+    return { ...known, backfill, fields, problem: gap };
   } catch (error) {
     const backfill = toSend ? { estimate: null, done } : null;
     return { ...known, backfill, fields: [], problem: problemOf(error, signal) };

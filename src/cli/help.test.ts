@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { expect, test } from "vitest";
 import { COMMANDS } from "./commands.ts";
@@ -19,6 +20,19 @@ test.each(COMMANDS.map((command) => ({ name: command.name, command })))(
     expect(listed.filter((option) => option !== "json" && !(option in command.options))).toEqual([]);
   },
 );
+
+test("docs/cli.md has a section for every command, and every option", () => {
+  const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
+  const headings = page.split("\n").filter((line) => line.startsWith("## "));
+  const names = headings.flatMap((line) => line.slice(3).split(", "));
+  expect(names.toSorted(byText)).toEqual(COMMANDS.map(({ name }) => name).toSorted(byText));
+  const options = COMMANDS.flatMap((command) => Object.keys(command.options));
+  expect(options.filter((option) => !page.includes(`--${option}`))).toEqual([]);
+});
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : 1;
+}
 
 test("the overview has a line a command, in its order", () => {
   const lines = overview(COMMANDS)

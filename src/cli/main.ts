@@ -62,8 +62,20 @@ function parse(words: readonly string[], command: Command) {
       strict: true,
     });
   } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${commandHelp(command)}`);
+    throw new UsageError(`${wrongOption(error, command)} \`tailrace ${command.name} --help\` lists its options.`);
   }
+}
+
+/** What `parseArgs` says, in our words. */
+function wrongOption(error: unknown, command: Command): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  const option = /'(-[^' ]+)/.exec(message)?.[1] ?? "";
+  if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
+    const names = [...Object.keys(COMMON), ...Object.keys(command.options)];
+    const near = closest(option.replace(/^-+/, ""), names);
+    return `There is no option \`${option}\` here${near === null ? "." : `; did you mean \`--${near}\`?`}`;
+  }
+  return message.split("\n")[0]!.replace(/\.?$/, ".");
 }
 
 async function contextOf(values: Readonly<Record<string, unknown>>): Promise<Context> {

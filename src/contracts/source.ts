@@ -27,8 +27,11 @@ export interface Source extends AsyncDisposable {
    */
   open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint>;
 
-  /** What `open` would make or change on the source now, as statements ready to paste; changes nothing. */
-  plan(models: readonly Model[], signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * What `open` would make or change on the source now, as statements ready to paste; changes nothing. Throws the same
+   * `source.gap` error that `open` would.
+   */
+  plan(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]>;
 
   /**
    * The changes after `after`, in log order, pull-based: what is not asked for stays on the source's side. The

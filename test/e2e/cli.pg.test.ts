@@ -206,7 +206,10 @@ test("pause, resume and resync are obeyed by the process that runs the sync, and
   await database.sql("INSERT INTO users VALUES (200, 'while-paused@example.com', 'free')");
   expect((await cli("run", "--once")).code).toBe(0);
   expect(receiver.counts.acknowledgedRows).toBe(bounded);
-  expect((await jsonOf("plan", "users_to_hook")).value).toMatchObject({ syncs: [{ standing: "paused" }] });
+  expect((await jsonOf("plan", "users_to_hook")).value).toMatchObject({
+    sources: [{ statements: [] }],
+    syncs: [{ standing: "paused" }],
+  });
   expect((await jsonOf("resume", "users_to_hook")).value).toMatchObject({ outcome: "next run" });
   expect((await cli("run", "--once")).code).toBe(0);
   expect(receiver.counts.acknowledgedRows).toBe(bounded + 1);
@@ -225,6 +228,19 @@ test("pause, resume and resync are obeyed by the process that runs the sync, and
   expect(await watching.exit).toMatchObject({ code: 0 });
   engine.kill("SIGTERM");
   expect(await engine.exit).toMatchObject({ code: 0 });
+});
+
+test("plan tells that a place in the log is gone before a run does", async () => {
+  await database.sql(
+    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()",
+  );
+  const { code, value } = await jsonOf("plan", "orders_paid");
+  expect(code).toBe(1);
+  expect(value).toMatchObject({
+    ok: false,
+    sources: [{ statements: [matching(/pg_create_logical_replication_slot/)], problem: null }],
+    syncs: [{ sync: "orders_paid", standing: "streaming", problem: matching(/source\.gap\.slot_missing/) }],
+  });
 });
 
 test("explain says how and why; a name that is not there gets the one that was meant", async () => {

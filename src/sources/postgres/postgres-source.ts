@@ -83,8 +83,8 @@ export class PostgresSource implements Source {
     return this.#replication.open(models, stored, signal);
   }
 
-  plan(models: readonly Model[], signal: AbortSignal): Promise<readonly string[]> {
-    return this.#replication.plan(models, signal);
+  plan(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#replication.plan(models, stored, signal);
   }
 
   read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch> {

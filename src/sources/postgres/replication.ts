@@ -3,14 +3,14 @@ import type pg from "pg";
 import type { ChangeBatch, Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
-import { quoteLiteral } from "../../kit/sql.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Holding, SourceCheckpoint } from "../../contracts/source.ts";
 import { asSourceError, close, destroy } from "./connection.ts";
 import { type Present, incarnationOf, proveContinuity, readCluster, slotLost } from "./continuity.ts";
 import { OUR_PREFIX } from "./object-names.ts";
+import { planReading } from "./plan.ts";
 import { lsnOf, positionAt } from "./position.ts";
-import { type Publication, ensurePublication, publicationStatements, readPublication } from "./publication.ts";
+import { type Publication, ensurePublication, readPublication } from "./publication.ts";
 import { type PublishedTable, findTables } from "./published-table.ts";
 import { readBatches } from "./reader.ts";
 import type { RelationVersions } from "./relation-versions.ts";
@@ -79,24 +79,8 @@ export class Replication implements AsyncDisposable {
   }
 
   /** See Source.plan. */
-  async plan(models: readonly Model[], signal: AbortSignal): Promise<readonly string[]> {
-    const { side, slot, publication: name, schema } = this.#options;
-    try {
-      return await side.use(signal, async (client) => {
-        const tables = await findTables(client, models, { schema, publication: name });
-        const wish = { name, tables: [...tables.values()], serverVersion: await versionOf(client) };
-        const statements = publicationStatements(wish, await readPublication(client, name));
-        const missing = (await readSlot(client, slot)) === null;
-        return [
-          ...statements,
-          ...(missing && models.length > 0
-            ? [`SELECT pg_create_logical_replication_slot(${quoteLiteral(slot)}, 'pgoutput')`]
-            : []),
-        ];
-      });
-    } catch (error) {
-      throw asSourceError(error);
-    }
+  plan(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]> {
+    return planReading(this.#options, models, stored, signal);
   }
 
   /** Once continuity is broken, a reading that begins anew owes nothing to the old one. */

@@ -1,0 +1,65 @@
+// What opening would make or change, without doing it.
+import type pg from "pg";
+import type { Model } from "../../contracts/model.ts";
+import type { SourceCheckpoint } from "../../contracts/source.ts";
+import { quoteLiteral } from "../../kit/sql.ts";
+import { asSourceError, close } from "./connection.ts";
+import { proveContinuity, readCluster } from "./continuity.ts";
+import { publicationStatements, readPublication } from "./publication.ts";
+import { findTables } from "./published-table.ts";
+import { readSlot } from "./slot.ts";
+import type { SqlSession } from "./sql-session.ts";
+
+export interface PlanOptions {
+  readonly connect: (replication: boolean, signal: AbortSignal) => Promise<pg.Client>;
+  readonly side: SqlSession;
+  readonly slot: string;
+  readonly publication: string;
+  readonly schema: string;
+  readonly failover: boolean;
+}
+
+/** See Source.plan. Throws the same `source.gap` error that opening would. */
+export async function planReading(
+  options: PlanOptions,
+  models: readonly Model[],
+  stored: readonly SourceCheckpoint[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { side, slot: slotName, publication: name, schema, failover } = options;
+  try {
+    const cluster = stored.length === 0 ? null : await clusterOf(options, signal);
+    return await side.use(signal, async (client) => {
+      const tables = await findTables(client, models, { schema, publication: name });
+      const slot = await readSlot(client, slotName);
+      const publication = await readPublication(client, name);
+      if (cluster !== null) {
+        const named = new Map([...tables].map(([oid, table]) => [oid, table.sql]));
+        const present = { cluster, slotName, slot, publicationName: name, publication, tables: named };
+        for (const checkpoint of stored) proveContinuity(checkpoint, present);
+      }
+      const { rows } = await client.query<{ version: string }>(
+        "SELECT current_setting('server_version_num') AS version",
+      );
+      const serverVersion = Number(rows[0]!.version);
+      const statements = publicationStatements({ name, tables: [...tables.values()], serverVersion }, publication);
+      if (stored.length > 0 || models.length === 0) return statements;
+      // Nobody has a place in what an old slot holds: it is made anew.
+      const quoted = quoteLiteral(slotName).trim();
+      const replaced = slot === null ? [] : [`SELECT pg_drop_replication_slot(${quoted})`];
+      const kept = failover && serverVersion >= 170000 ? ", false, false, true" : "";
+      return [...statements, ...replaced, `SELECT pg_create_logical_replication_slot(${quoted}, 'pgoutput'${kept})`];
+    });
+  } catch (error) {
+    throw asSourceError(error);
+  }
+}
+
+async function clusterOf({ connect }: PlanOptions, signal: AbortSignal) {
+  const replication = await connect(true, signal);
+  try {
+    return await readCluster(replication);
+  } finally {
+    await close(replication);
+  }
+}
