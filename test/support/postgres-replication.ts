@@ -51,6 +51,7 @@ export function replicationOn(
     log,
     slot,
     publication: slot,
+    publicationShared: false,
     schema: "public",
     failover: false,
     heartbeatMs: 0,

@@ -5,6 +5,7 @@ import type { Finding } from "../../contracts/finding.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
 import type { CheckedModel } from "./check-model.ts";
 import type { ServerFacts } from "./check-server.ts";
+import { addAgain, publishedName } from "./publication.ts";
 
 interface PublicationFacts {
   readonly allTables: boolean;
@@ -64,12 +65,7 @@ export async function publicationFindings(
 }
 
 function tableList(models: readonly CheckedModel[]): string {
-  return [...new Set(models.map(({ table }) => published(table)))].join(", ");
-}
-
-/** Without the tables that inherit from it. */
-function published(table: CheckedModel["table"]): string {
-  return table.children ? `ONLY ${table.sql}` : table.sql;
+  return [...new Set(models.map(({ table }) => publishedName(table)))].join(", ");
 }
 
 /** It does not exist: reading makes it, if it may. */
@@ -140,11 +136,11 @@ function existingFindings(
   for (const { table, described } of models) {
     const subject = `${table.namespace}.${table.name}`;
     const member = byOid.get(table.oid);
-    const again = `BEGIN; ALTER PUBLICATION ${name} DROP TABLE ${published(table)}; ALTER PUBLICATION ${name} ADD TABLE ${published(table)}; COMMIT;${asOwner}`;
+    const again = `${addAgain(publication, table)}${asOwner}`;
     if (!member) {
       if (facts.owned && table.owned) continue;
       if (facts.schemas.includes(table.namespace)) continue;
-      const statement = `ALTER PUBLICATION ${name} ADD TABLE ${published(table)};`;
+      const statement = `ALTER PUBLICATION ${name} ADD TABLE ${publishedName(table)};`;
       add(
         "error",
         "publication_table",

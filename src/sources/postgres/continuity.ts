@@ -40,9 +40,18 @@ export async function readCluster(client: pg.Client): Promise<Cluster> {
   };
 }
 
-export function incarnationOf(cluster: Cluster, slotName: string, publication: Publication): string {
+/** `read`: OIDs of the tables that are read. A publication may hold many more. */
+export function incarnationOf(
+  cluster: Cluster,
+  slotName: string,
+  publication: Publication,
+  read: readonly string[],
+): string {
   const tables: Record<string, readonly [string, string]> = {};
-  for (const [oid, member] of publication.members) tables[oid] = [member.version, member.sql];
+  for (const oid of read) {
+    const member = publication.members.get(oid);
+    if (member) tables[oid] = [member.version, member.sql];
+  }
   return JSON.stringify({
     systemId: cluster.systemId,
     timeline: cluster.timeline,

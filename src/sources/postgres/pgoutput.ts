@@ -173,7 +173,7 @@ export class PgOutputDecoder {
     } else if (kind === DELETE) {
       if (mark !== 0x4b && mark !== 0x4f) throw unknown("tuple", mark);
       const old = this.#tuple(bytes, to, shape);
-      if (mark === 0x4b) hideWhatWasNotSent(old, shape);
+      if (mark === 0x4b || shape.relation.oldRows === "key") hideWhatWasNotSent(old, shape);
       change = new PgChange("delete", shape.relation, old, null, transaction, ordinal);
     } else {
       change = this.#update(mark, bytes, to, shape, transaction, ordinal);
@@ -194,7 +194,7 @@ export class PgOutputDecoder {
     if (mark !== 0x4e) {
       if (mark !== 0x4b && mark !== 0x4f) throw unknown("tuple", mark);
       old = this.#tuple(bytes, to, shape);
-      if (mark === 0x4b) hideWhatWasNotSent(old, shape);
+      if (mark === 0x4b || shape.relation.oldRows === "key") hideWhatWasNotSent(old, shape);
       if (bytes[this.#at] !== 0x4e) throw unknown("tuple", bytes[this.#at]);
       this.#at += 1;
       this.#sawUnchanged = false;
@@ -323,7 +323,10 @@ export class PgOutputDecoder {
   }
 }
 
-/** A `K` tuple holds the identity's columns; the others are sent as null and mean nothing. */
+/**
+ * A `K` tuple holds the identity's columns; the others are sent as null and mean nothing. So does an `O` tuple of a
+ * partition whose identity is less than its root's FULL.
+ */
 function hideWhatWasNotSent(old: Value[], shape: RowShape): void {
   for (let i = 0; i < old.length; i += 1) if (!shape.inOldKey[i]) old[i] = UNCHANGED;
 }

@@ -15,6 +15,7 @@ export interface PlanOptions {
   readonly side: SqlSession;
   readonly slot: string;
   readonly publication: string;
+  readonly publicationShared: boolean;
   readonly schema: string;
   readonly failover: boolean;
 }
@@ -42,7 +43,10 @@ export async function planReading(
         "SELECT current_setting('server_version_num') AS version",
       );
       const serverVersion = Number(rows[0]!.version);
-      const statements = publicationStatements({ name, tables: [...tables.values()], serverVersion }, publication);
+      const statements = publicationStatements(
+        { name, shared: options.publicationShared, tables: [...tables.values()], serverVersion },
+        publication,
+      );
       if (stored.length > 0 || models.length === 0) return statements;
       // Nobody has a place in what an old slot holds: it is made anew.
       const quoted = quoteLiteral(slotName).trim();

@@ -62,6 +62,7 @@ export class PostgresSource implements Source {
       versions,
       log: context.log,
       ...this.#names,
+      publicationShared: settings.publication !== undefined,
       schema: settings.schema,
       failover: settings.failover,
       heartbeatMs: settings.heartbeat_ms,

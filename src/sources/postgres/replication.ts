@@ -3,6 +3,7 @@ import type pg from "pg";
 import type { ChangeBatch, Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
+import { quoteIdentifier } from "../../kit/sql.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Holding, SourceCheckpoint } from "../../contracts/source.ts";
 import { asSourceError, close, destroy } from "./connection.ts";
@@ -10,7 +11,13 @@ import { type Present, incarnationOf, proveContinuity, readCluster, slotLost } f
 import { OUR_PREFIX } from "./object-names.ts";
 import { planReading } from "./plan.ts";
 import { lsnOf, positionAt } from "./position.ts";
-import { type Publication, ensurePublication, readPublication } from "./publication.ts";
+import {
+  type Publication,
+  type PublicationWish,
+  ensurePublication,
+  readPublication,
+  unpublishedColumns,
+} from "./publication.ts";
 import { type PublishedTable, findTables } from "./published-table.ts";
 import { readBatches } from "./reader.ts";
 import type { RelationVersions } from "./relation-versions.ts";
@@ -30,6 +37,8 @@ export interface ReplicationOptions {
   readonly log: Log;
   readonly slot: string;
   readonly publication: string;
+  /** The settings name the publication: others may have put tables into it, which are left there. */
+  readonly publicationShared: boolean;
   /** Of tables that are named without one. */
   readonly schema: string;
   readonly failover: boolean;
@@ -96,6 +105,7 @@ export class Replication implements AsyncDisposable {
       side,
       slot: slotName,
       publication: publicationName,
+      publicationShared,
       schema,
       failover,
       blockedAfterMs,
@@ -127,12 +137,10 @@ export class Replication implements AsyncDisposable {
           );
         }
         const serverVersion = await versionOf(client);
-        const publication = await ensurePublication(
-          client,
-          { name: publicationName, tables: [...tables.values()], serverVersion },
-          before,
-        );
-        const incarnation = incarnationOf(cluster, slotName, publication);
+        const wish = { name: publicationName, shared: publicationShared, tables: [...tables.values()], serverVersion };
+        const publication = await ensurePublication(client, wish, before);
+        this.#warnOfGenerated(wish, publication);
+        const incarnation = incarnationOf(cluster, slotName, publication, [...tables.keys()]);
         const oldest = promised.map((checkpoint) => checkpoint.position).sort()[0];
         if (oldest !== undefined) return { checkpoint: { position: oldest, incarnation }, publication, tables };
         // Nobody has stored anything: what an old slot holds is of no use, and it may be older than the publication,
@@ -156,6 +164,15 @@ export class Replication implements AsyncDisposable {
     }
   }
 
+  #warnOfGenerated(wish: PublicationWish, publication: Publication): void {
+    const hidden = unpublishedColumns(wish, publication);
+    if (hidden.length === 0) return;
+    this.#options.log.warn(
+      `the publication leaves generated columns out, so they are not read: ${hidden.join(", ")}. ` +
+        `ALTER PUBLICATION ${quoteIdentifier(wish.name)} SET (publish_generated_columns = stored), then resync`,
+    );
+  }
+
   /** See Source.read. */
   async *read(after: Position, signal: AbortSignal): AsyncGenerator<ChangeBatch, void, undefined> {
     const opened = this.#opened;
@@ -171,8 +188,8 @@ export class Replication implements AsyncDisposable {
       this.#stream = stream;
       if (signal.aborted) return;
       watch = this.#watch(stream, opened);
-      const { catalogue, versions, log, publication } = this.#options;
-      const shapes = new TableShapes(catalogue, versions, opened.tables, publication, log);
+      const { publication } = this.#options;
+      const shapes = new TableShapes(opened.tables, this.#options);
       const reading = watch;
       yield* readBatches(stream, after, {
         shapeOf: (message, decoder) => shapes.shapeOf(message, decoder.types),

@@ -3,7 +3,7 @@
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Column, Relation } from "../../contracts/relation.ts";
-import type { TableInfo } from "./catalog.ts";
+import type { ReplicaIdentity, TableInfo } from "./catalog.ts";
 import { keyOf } from "./describe.ts";
 import type { RowShape } from "./pgoutput.ts";
 import type { PublishedTable } from "./published-table.ts";
@@ -36,27 +36,35 @@ export interface Catalogue {
 
 export type AnnouncedTypes = ReadonlyMap<number, { readonly namespace: string; readonly name: string }>;
 
+export interface TableShapesOptions {
+  readonly catalogue: Catalogue;
+  readonly versions: RelationVersions;
+  readonly publication: string;
+  /** The publication may hold tables that are none of ours. */
+  readonly publicationShared: boolean;
+  readonly log: Log;
+}
+
+interface Partitioned {
+  /** Given out: changed in place, because the stream does not ask again. */
+  readonly shape: { -readonly [K in keyof RowShape]: RowShape[K] };
+  readonly announced: RelationMessage;
+  readonly info: TableInfo;
+  /** Partitions as the stream announced them, by OID: how it logs the rows that follow. */
+  readonly leaves: Map<string, ReplicaIdentity>;
+}
+
 export class TableShapes {
-  readonly #catalogue: Catalogue;
-  readonly #versions: RelationVersions;
   readonly #wanted: ReadonlyMap<string, PublishedTable>;
-  readonly #publication: string;
-  readonly #log: Log;
+  readonly #options: TableShapesOptions;
   /** As the catalogue had them when last asked. */
   readonly #infos = new Map<string, TableInfo>();
+  /** What was given out for partitioned tables, to be set right when a partition turns out to be logged otherwise. */
+  readonly #partitioned = new Map<string, Partitioned>();
 
-  constructor(
-    catalogue: Catalogue,
-    versions: RelationVersions,
-    wanted: ReadonlyMap<string, PublishedTable>,
-    publication: string,
-    log: Log,
-  ) {
-    this.#catalogue = catalogue;
-    this.#versions = versions;
+  constructor(wanted: ReadonlyMap<string, PublishedTable>, options: TableShapesOptions) {
     this.#wanted = wanted;
-    this.#publication = publication;
-    this.#log = log;
+    this.#options = options;
   }
 
   async shapeOf(message: RelationMessage, announced: AnnouncedTypes): Promise<RowShape | TailraceError | null> {
@@ -71,7 +79,7 @@ export class TableShapes {
     }
     let info: TableInfo | null = this.#infos.get(oid) ?? wanted.info;
     if (!sameColumns(info, message)) {
-      info = await this.#catalogue.table(oid);
+      info = await this.#options.catalogue.table(oid);
       if (info) this.#infos.set(oid, info);
     }
     const columns = await this.#columns(info, message, announced);
@@ -84,7 +92,9 @@ export class TableShapes {
         `the log's rows of ${wanted.sql} have no column ${missing}, which is its key now`,
       );
     }
-    const identity = identityOf(message, info ?? wanted.info);
+    const table = info ?? wanted.info;
+    const leaves = this.#partitioned.get(oid)?.leaves ?? new Map<string, ReplicaIdentity>();
+    const identity = identityOf(message, table, leaves);
     const relation: Relation = {
       id: oid,
       namespace: message.namespace,
@@ -94,11 +104,28 @@ export class TableShapes {
       key,
       oldRows: identity.full ? "full" : "key",
     };
-    return {
-      relation: this.#versions.intern(relation),
+    const shape = {
+      relation: this.#options.versions.intern(relation),
       normalise: columns.map((column) => column.normalise),
       inOldKey: columns.map((column) => identity.columns.has(column.name)),
     };
+    if (table.kind === "p") this.#partitioned.set(oid, { shape, announced: message, info: table, leaves });
+    return shape;
+  }
+
+  /**
+   * The stream announces a partition after its root and before its first row, and again when its identity changes. Its
+   * rows come under the root, but their old values are logged by its own identity.
+   */
+  #partitionAnnounced(root: string, message: RelationMessage): void {
+    const known = this.#partitioned.get(root);
+    if (!known) return;
+    const { shape, announced, info, leaves } = known;
+    leaves.set(String(message.oid), announcedIdentity(message));
+    const identity = identityOf(announced, info, leaves);
+    const { columns } = shape.relation;
+    shape.inOldKey = columns.map((column) => identity.columns.has(column.name));
+    shape.relation = this.#options.versions.intern({ ...shape.relation, oldRows: identity.full ? "full" : "key" });
   }
 
   /** The catalogue's columns where they are those of the rows, which may be older than the last DDL. */
@@ -112,7 +139,7 @@ export class TableShapes {
     );
     const unknown = message.columns.filter((column) => !known.has(`${column.typeOid} ${column.name}`));
     if (unknown.length > 0) {
-      for (const column of await this.#catalogue.columns(unknown, announced)) {
+      for (const column of await this.#options.catalogue.columns(unknown, announced)) {
         known.set(`${column.typeOid} ${column.name}`, column);
       }
     }
@@ -133,43 +160,66 @@ export class TableShapes {
         );
       }
     }
-    const { published, ancestors } = await this.#catalogue.stranger(String(message.oid), this.#publication);
+    const { published, ancestors } = await this.#options.catalogue.stranger(
+      String(message.oid),
+      this.#options.publication,
+    );
     const root = ancestors.map((oid) => this.#wanted.get(oid)).find((table) => table !== undefined);
     if (root) {
+      this.#partitionAnnounced(root.oid, message);
       return new TailraceError(
         "source.gap.publication",
         `rows of partition ${shown} came under its own name, not under ${root.namespace}.${root.name}: ` +
           `the publication's publish_via_partition_root was off`,
       );
     }
-    if (published) {
+    const partition = [...this.#wanted.values()].find(({ info }) => info.root?.oid === String(message.oid));
+    if (partition) {
+      return new TailraceError(
+        "source.config",
+        `the publication holds ${shown}, so rows of its partition ${partition.sql} come under that name: make it the model instead`,
+      );
+    }
+    if (published && !this.#options.publicationShared) {
       return new TailraceError(
         "source.model",
         `the publication holds table ${shown}, which no model names: take it out`,
       );
     }
     if (ancestors.length === 0)
-      this.#log.info("rows of a table that is not read any more are passed over", { table: shown });
+      this.#options.log.info("rows of a table that is not read any more are passed over", { table: shown });
     return null;
   }
 }
 
+interface OldRows {
+  readonly full: boolean;
+  /** Names of the columns that an old row holds. */
+  readonly columns: ReadonlySet<string>;
+}
+
 /**
- * What an old row holds. The rows of a partitioned table are logged by each partition's identity, of which the
- * announcement of their root says nothing.
+ * What an old row holds. The rows of a partitioned table are logged by each partition's identity; when the root says
+ * FULL and a partition does not, the server still marks the old row as whole, with nulls for what it does not have.
  */
 function identityOf(
   message: RelationMessage,
   info: TableInfo,
-): { readonly full: boolean; readonly columns: ReadonlySet<string> } {
-  if (info.kind !== "p") {
-    const columns = message.columns.filter((column) => column.identity).map((column) => column.name);
-    return { full: message.identity === "f", columns: new Set(columns) };
-  }
-  const partial = info.leaves.map((leaf) => leaf.replicaIdentity).filter((identity) => identity.kind !== "full");
-  if (partial.length === 0) return { full: true, columns: new Set() };
-  const columns = partial[0]!.columns.filter((name) => partial.every((identity) => identity.columns.includes(name)));
-  return { full: false, columns: new Set(columns) };
+  announced: ReadonlyMap<string, ReplicaIdentity>,
+): OldRows {
+  const own = announcedIdentity(message);
+  if (info.kind !== "p") return { full: own.kind === "full", columns: new Set(own.columns) };
+  const leaves = [...info.leaves.map((leaf) => leaf.replicaIdentity), ...announced.values()];
+  const partial = leaves.filter((identity) => identity.kind !== "full");
+  const names = message.columns.map((column) => column.name);
+  const columns = names.filter((name) => partial.every((identity) => identity.columns.includes(name)));
+  return { full: own.kind === "full" && partial.length === 0, columns: new Set(columns) };
+}
+
+function announcedIdentity(message: RelationMessage): ReplicaIdentity {
+  const full = message.identity === "f";
+  const columns = message.columns.filter((column) => full || column.identity).map((column) => column.name);
+  return { kind: full ? "full" : message.identity === "n" ? "nothing" : "index", columns };
 }
 
 function sameColumns(table: TableInfo, message: RelationMessage): boolean {
