@@ -15,7 +15,8 @@ const WHAT_HAPPENS = {
 
 export function errorDocs() {
   const rows = Object.entries(CATALOGUE).map(
-    ([code, { consequence, meaning, hint }]) => `## ${code}\n\n${meaning}\n\n*What happens:* ${WHAT_HAPPENS[consequence]} (\`${consequence}\`).\n\n*What to do:* ${hint}\n`,
+    ([code, { consequence, meaning, hint }]) =>
+      `## ${code}\n\n${meaning}\n\n*What happens:* ${WHAT_HAPPENS[consequence]} (\`${consequence}\`).\n\n*What to do:* ${hint}\n`,
   );
   return `# Errors\n\nEvery error that Tailrace names, by what the system does next. Written by \`scripts/error-docs.mjs\` from the catalogue in\n\`src/contracts/errors.ts\`.\n\n${rows.join("\n")}`;
 }

@@ -151,12 +151,10 @@ async function write(
   signal: AbortSignal,
   engine: ChildProcess,
 ): Promise<void> {
+  const most = changes ?? Infinity;
   const startedAt = performance.now();
-  for (
-    let acts = 0;
-    !signal.aborted && (changes === null || shop.changes < changes) && engine.exitCode === null;
-    acts += 1
-  ) {
+  for (let acts = 0; shop.changes < most; acts += 1) {
+    if (signal.aborted || engine.exitCode !== null) return;
     const dueMs = startedAt + (acts / perSecond) * 1000 - performance.now();
     if (dueMs > 1) await delay(dueMs, undefined, { signal }).catch(() => {});
     await shop.act();

@@ -19,6 +19,16 @@ const relation: Relation = {
 };
 const mapping = { relation, incomplete: (row: Values) => row.includes(UNCHANGED) } as unknown as Mapping;
 
+interface Rename {
+  readonly from: string;
+  readonly to: string;
+}
+
+interface Take {
+  readonly take: number;
+  readonly finish: boolean;
+}
+
 interface Step {
   readonly key: string;
   readonly op: "upsert" | "delete";
@@ -34,10 +44,14 @@ const step: fc.Arbitrary<Step> = fc.record({
   b: fc.constantFrom<Value[]>("1", "2", UNCHANGED),
   live: fc.boolean(),
 });
-/** null: take and finish a batch; a number: how many to take and hold. */
-const move = fc.oneof(
+const rename: fc.Arbitrary<Rename> = fc
+  .uniqueArray(fc.constantFrom("k1", "k2", "k3"), { minLength: 2, maxLength: 2 })
+  .map(([from, to]) => ({ from: from!, to: to! }));
+const take: fc.Arbitrary<Take> = fc.record({ take: fc.integer({ min: 1, max: 3 }), finish: fc.boolean() });
+const move: fc.Arbitrary<Step | Rename | Take> = fc.oneof(
   { weight: 3, arbitrary: step },
-  { weight: 2, arbitrary: fc.record({ take: fc.integer({ min: 1, max: 3 }), finish: fc.boolean() }) },
+  { weight: 1, arbitrary: rename },
+  { weight: 2, arbitrary: take },
 );
 
 function entryOf({ key, op, a, b, live }: Step, done: () => void): Entry {
