@@ -178,6 +178,33 @@ describe("a new key", () => {
   });
 });
 
+describe("beside rows that were read", () => {
+  const moved: Row = ["9", "ann@x", "free"];
+  const other: Row = ["1", "bob@x", "free"];
+  /** One transaction gives row 1 the key 9, and makes another row 1; a chunk that has these keys was sent before it comes. */
+  const send = (mode: Sync["mode"], keys: readonly string[], sees: boolean): string[] => {
+    const { relation, change, accept, drain, seam } = intakeOf({ mode });
+    seam.begin();
+    seam.admit({ relation, rows: [], next: null, high: "q", sees: () => sees }, keys);
+    accept(change("update", ann, moved), change("insert", null, other));
+    return drain();
+  };
+
+  test("a key that another row has by now is not removed", () => {
+    expect(send("mirror", ["1", "9"], true)).toEqual([]);
+    expect(send("mirror", ["1"], true)).toEqual([`upsert 9 ${json(["9", "ann@x", "free"])}`]);
+    expect(send("upsert", ["1", "9"], true)).toEqual([]);
+  });
+
+  test("a key that no row of the chunk has is removed", () => {
+    const row1 = `upsert 1 ${json(["1", "bob@x", "free"])}`;
+    expect(send("mirror", ["9"], true)).toEqual([`delete 1 ${json(["1", "ann@x", "free"])}`, row1]);
+    // The chunk is older than the transaction: the whole of it is told.
+    expect(send("mirror", ["1", "9"], false)).toContain(row1);
+    expect(send("mirror", ["1", "9"], false)).toHaveLength(3);
+  });
+});
+
 test("a new match value removes the record that the old one names", () => {
   const { change, accept, drain } = intakeOf({ mode: "mirror", match: "email" });
   accept(change("update", ann, ["1", "new@x", "free"]));

@@ -145,7 +145,14 @@ export class Intake {
     const suppressed = seam.active && this.#sync.mode !== "event" && seam.suppresses(change!.transaction.id, entry.key);
     const rematched =
       this.#sync.mode === "mirror" && before !== null && after !== null && newMatch(mapping, before, after);
-    if (renamed !== null || rematched) {
+    // A chunk that was sent has the row that stands under the old key by now: it must not be removed.
+    const taken =
+      seam.active &&
+      renamed !== null &&
+      seam.suppresses(change!.transaction.id, renamed) &&
+      matchIsKey(mapping, before!);
+    if (taken && suppressed) return false;
+    if (!taken && (renamed !== null || rematched)) {
       const first = this.#removalOrBarrier(entry, renamed ?? entry.key, rematched);
       if (suppressed) {
         this.#queue.add(first);
@@ -223,6 +230,13 @@ function newMatch(mapping: Mapping, before: Values, after: Values): boolean {
   const old = mapping.matchValues(before);
   const now = mapping.matchValues(after);
   return old.some((value, place) => typeof value === "string" && now[place] !== UNCHANGED && value !== now[place]);
+}
+
+/** Whether the row's record is found by its key. */
+function matchIsKey(mapping: Mapping, row: Values): boolean {
+  const match = mapping.matchValues(row);
+  const { key } = mapping.relation;
+  return match.length === key.length && match.every((value, place) => value === row[key[place]!]);
 }
 
 function batchStartsBefore(changes: readonly Change[], after: Position): boolean {
