@@ -2,7 +2,7 @@
 import type { Target } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
-import { describeConnection } from "./connection.ts";
+import { describeAddress } from "../../kit/postgres/address.ts";
 import { createTableSql, EVENT_ID, resolveType } from "./create-table.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
 import { progressTableExists } from "./progress.ts";
@@ -28,7 +28,7 @@ export async function checkTargets(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof TailraceError)) throw error;
-    const message = `${describeConnection(settings)}: ${error.message}`;
+    const message = `${describeAddress(settings)}: ${error.message}`;
     findings.push({ level: "error", code: error.code.replace("destination.", "postgres."), message, fix: error.hint });
   }
   return findings;

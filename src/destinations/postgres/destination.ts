@@ -7,8 +7,9 @@ import type {
   Writer,
 } from "../../contracts/destination.ts";
 import type { Finding } from "../../contracts/finding.ts";
+import { describeAddress } from "../../kit/postgres/address.ts";
+import { clientConfig } from "../../kit/postgres/client-config.ts";
 import { checkTargets } from "./check.ts";
-import { clientConfig, describeConnection } from "./connection.ts";
 import { addColumnsSql, createTableSql } from "./create-table.ts";
 import { ensureProgressTable } from "./progress.ts";
 import { ask, type Session, Sessions } from "./sessions.ts";
@@ -23,6 +24,9 @@ const CAPABILITIES: Capabilities = {
   idempotencyKey: true,
 };
 
+/** A file of `tls` that cannot be read is a mistake of the configuration. */
+const CODES = { config: "destination.config", tls: "destination.config" } as const;
+
 export class PostgresDestination implements Destination {
   readonly limits: Limits;
   readonly capabilities = CAPABILITIES;
@@ -33,7 +37,10 @@ export class PostgresDestination implements Destination {
   constructor(settings: Settings, context: DestinationContext) {
     this.#settings = settings;
     this.#context = context;
-    this.#sessions = new Sessions(clientConfig(settings, context.baseDirectory), settings.pool);
+    this.#sessions = new Sessions(
+      clientConfig(settings, { baseDirectory: context.baseDirectory, codes: CODES }),
+      settings.pool,
+    );
     this.limits = {
       batchRows: 5000,
       batchBytes: 4 * 1024 * 1024,
@@ -65,7 +72,7 @@ export class PostgresDestination implements Destination {
   /** Creates what the settings say to create. That the table fits is what `check` and the first batch find out. */
   async #prepareTable(session: Session, ref: TableRef, target: Target): Promise<void> {
     const table = await readTable(session, ref);
-    const fields = { table: `${ref.schema}.${ref.name}`, database: describeConnection(this.#settings) };
+    const fields = { table: `${ref.schema}.${ref.name}`, database: describeAddress(this.#settings) };
     if (!table && this.#settings.create_tables) {
       await session.query(await createTableSql(session, ref, target));
       this.#context.log.info("created a table", fields);

@@ -2,6 +2,7 @@
 // message often), so our messages are made of the error's named parts and of our own words only, and the
 // driver's error is never attached as a cause.
 import { type ErrorCode, TailraceError } from "../../contracts/errors.ts";
+import { type ConnectionWords, connectionError, sqlState } from "../../kit/postgres/errors.ts";
 
 /**
  * - `connecting`: nothing was sent yet.
@@ -19,7 +20,6 @@ interface Parts {
   readonly constraint?: string | undefined;
   readonly dataType?: string | undefined;
   readonly where?: string | undefined;
-  readonly severity?: string | undefined;
 }
 
 const MEANINGS: Readonly<Record<string, string>> = {
@@ -67,19 +67,11 @@ const FIXES: Readonly<Record<string, string>> = {
   "42P10": "`tailrace check` prints the CREATE UNIQUE INDEX",
 };
 
-/** The SQLSTATE of an error of the server; null for what is not one. */
-export function sqlState(error: unknown): string | null {
-  const code = (error as Parts | null)?.code;
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && (error as Parts).severity !== undefined
-    ? code
-    : null;
-}
-
 /** `arbiter`: the unique index that upserts go by; a violation of it is a race with another writer. */
 export function databaseError(error: unknown, phase: Phase, arbiter: string | null = null): TailraceError {
   if (error instanceof TailraceError) return error;
   const state = sqlState(error);
-  if (state === null) return connectionError(error, phase);
+  if (state === null) return brokenConnection(error, phase);
   const parts = error as Parts;
   return new TailraceError(codeFor(state, phase, parts, arbiter), describe(state, parts));
 }
@@ -133,20 +125,19 @@ function typeIn(message: string): string | null {
   return long ? long[1]! : null;
 }
 
-function connectionError(error: unknown, phase: Phase): TailraceError {
-  const { code = "", message = "" } = (error ?? {}) as Parts;
-  const tls =
-    /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|ERR_OSSL)/.test(code) ||
-    message.includes("does not support SSL");
-  if (tls && phase === "connecting") {
-    const why = message.includes("does not support SSL") ? "the server does not offer TLS" : code;
-    return new TailraceError(
-      "destination.config",
-      `the TLS connection could not be made or verified (${why}): give the CA with \`tls: { ca: FILE }\`, or choose a weaker \`tls.mode\` knowingly`,
-    );
+const WORDS: ConnectionWords = {
+  peer: "destination",
+  codes: { tls: "destination.config", auth: "destination.auth", unreachable: "destination.unreachable" },
+};
+
+function brokenConnection(error: unknown, phase: Phase): TailraceError {
+  if (phase === "connecting") {
+    const named = connectionError(error, WORDS);
+    if (named.code !== "destination.config") return named;
+    const fix = "give the CA with `tls: { ca: FILE }`, or choose a weaker `tls.mode` knowingly";
+    return new TailraceError(named.code, `${named.message}: ${fix}`);
   }
-  if (code === "ENOTFOUND")
-    return new TailraceError("destination.unreachable", "the host's name is not known (ENOTFOUND)");
+  const { code = "" } = (error ?? {}) as Parts;
   const why = /^E[A-Z0-9_]+$/.test(code) ? code : "connection ended";
   if (phase === "committing") {
     return new TailraceError(
@@ -156,6 +147,6 @@ function connectionError(error: unknown, phase: Phase): TailraceError {
   }
   return new TailraceError(
     "destination.unreachable",
-    `the connection could not be made, or broke before the commit: nothing was written (${why})`,
+    `the connection broke before the commit: nothing was written (${why})`,
   );
 }

@@ -2,12 +2,11 @@
 import type pg from "pg";
 import { Pool } from "pg";
 import type { TailraceError } from "../../contracts/errors.ts";
-import { databaseError, sqlState } from "./errors.ts";
+import { sqlState } from "../../kit/postgres/errors.ts";
+import { destroy } from "../../kit/postgres/socket.ts";
+import { databaseError } from "./errors.ts";
 
 export type Row = Readonly<Record<string, string | null>>;
-
-/** Values come back as the server prints them. */
-const RAW_TYPES = { getTypeParser: () => (text: string | Buffer) => text } as unknown as pg.CustomTypesConfig;
 
 // Dates are read day-unambiguously and in UTC; a lock or an abandoned transaction does not last for ever; and
 // `delivered` means durable, whatever the role's defaults say.
@@ -57,7 +56,6 @@ export class Sessions implements AsyncDisposable {
   constructor(config: pg.ClientConfig, connections: number) {
     this.#pool = new Pool({
       ...config,
-      types: RAW_TYPES,
       max: connections,
       idleTimeoutMillis: 60_000,
       // pg waits for the promise that comes back, though its types say void.
@@ -86,9 +84,7 @@ export class Sessions implements AsyncDisposable {
       throw databaseError(error, "connecting");
     }
     const session = this.#sessions.get(client)!;
-    const cut = (): void => {
-      (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    };
+    const cut = (): void => destroy(client);
     signal.addEventListener("abort", cut, { once: true });
     let keep = false;
     try {

@@ -1,23 +1,16 @@
 import * as z from "zod";
-import { connectionFields, connectionProblem } from "./connection.ts";
+import { checkAddress, connectionFields } from "../../kit/postgres/settings.ts";
 
 export const settings = z
   .strictObject({
     ...connectionFields,
-    schema: z.string().min(1).default("public").meta({ description: "schema of tables that are named without one" }),
-    pool: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(4)
-      .meta({ description: "connections, and so transactions in flight, at most" }),
-    create_tables: z.boolean().default(false).meta({ description: "create target tables that do not exist" }),
-    add_columns: z.boolean().default(false).meta({ description: "add columns that a target table lacks" }),
+    schema: z.string().min(1).default("public").describe("Schema of tables that are named without one."),
+    pool: z.int().min(1).max(100).default(4).describe("Connections, and so transactions in flight, at most."),
+    create_tables: z.boolean().default(false).describe("Whether target tables that do not exist are created."),
+    add_columns: z.boolean().default(false).describe("Whether columns that a target table lacks are added."),
   })
-  .superRefine((value, context) => {
-    const problem = connectionProblem(value);
-    if (problem !== null) context.addIssue({ code: "custom", message: problem });
-  });
+  .superRefine(checkAddress)
+  .describe("Writes rows to tables of a PostgreSQL database.");
 
 export type Settings = z.output<typeof settings>;
 

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
-import { type Address, isLoopback } from "./address.ts";
+import { type Address, isLoopback } from "../../kit/postgres/address.ts";
 
 const POOLER_PORTS = new Set([6432, 6543]);
 const POOLER_FIX =

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { TailraceError } from "../../contracts/errors.ts";
-import { type Address, type AddressSettings, addressOf } from "./address.ts";
+import { type Address, addressOf } from "../../kit/postgres/address.ts";
+import type { ConnectionSettings } from "../../kit/postgres/settings.ts";
 import { looksLikePooler, reachability, replicationFinding, tlsFindings } from "./check-connection.ts";
 import { type ServerFacts, serverFindings } from "./check-server.ts";
 
-function address(settings: AddressSettings): Address {
+function address(settings: ConnectionSettings): Address {
   const found = addressOf(settings);
   if ("problem" in found) throw new Error(found.problem);
   return found;
@@ -68,7 +69,7 @@ test("poolers are told by port, host and URL", () => {
 });
 
 test("encryption that does not protect is a warning, on this machine it is not", () => {
-  const codesOf = (settings: AddressSettings) => tlsFindings(address(settings)).map(({ code }) => code);
+  const codesOf = (settings: ConnectionSettings) => tlsFindings(address(settings)).map(({ code }) => code);
   expect(codesOf({ host: "db.example.com" })).toEqual([]);
   expect(codesOf({ host: "db.example.com", tls: { mode: "require" } })).toEqual(["postgres.tls_unverified"]);
   expect(codesOf({ url: "postgres://db.example.com/x?sslmode=require" })).toEqual(["postgres.tls_unverified"]);

@@ -3,12 +3,13 @@ import type pg from "pg";
 import type { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
 import type { ModelNeeds } from "../../contracts/source.ts";
-import { type Address, addressOf } from "./address.ts";
+import { type Address, addressOf } from "../../kit/postgres/address.ts";
 import { poolerFinding, reachability, replicationFinding, tlsFindings } from "./check-connection.ts";
 import { publicationFindings } from "./check-publication.ts";
 import { readServer, serverFindings } from "./check-server.ts";
 import { type CheckedModel, modelFindings } from "./check-model.ts";
-import { asSourceError, close, connect } from "./connection.ts";
+import { close, connect } from "./connection.ts";
+import { asSourceError } from "./source-error.ts";
 import type { Settings } from "./settings.ts";
 
 export interface CheckOptions {

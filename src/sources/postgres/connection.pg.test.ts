@@ -9,13 +9,14 @@ import type { TailraceError } from "../../contracts/errors.ts";
 import { quoteLiteral } from "../../kit/sql.ts";
 import { startServer } from "../../cli/demo/embedded-postgres.ts";
 import { testDatabase } from "../../../test/support/postgres.ts";
-import type { AddressSettings } from "./address.ts";
-import { asSourceError, close, connect } from "./connection.ts";
+import type { ConnectionSettings } from "../../kit/postgres/settings.ts";
+import { close, connect } from "./connection.ts";
+import { asSourceError } from "./source-error.ts";
 
 const soon = () => AbortSignal.timeout(20_000);
 const PRINTABLE = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join("");
 
-async function failure(settings: AddressSettings): Promise<TailraceError> {
+async function failure(settings: ConnectionSettings): Promise<TailraceError> {
   try {
     await close(await connect(settings, { replication: false, signal: soon() }));
   } catch (error) {
@@ -167,7 +168,7 @@ test.skipIf(!openssl)("certificates are verified as far as the mode says (needs 
   const byName = { url: database.url.replace("127.0.0.1", "localhost") };
   const byAddress = { url: database.url };
   const ca = file("ca.pem");
-  const says = async (settings: AddressSettings) => {
+  const says = async (settings: ConnectionSettings) => {
     try {
       const client = await connect(settings, { replication: false, signal: soon() });
       const { rows } = await client.query<{ ssl: string }>("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");

@@ -6,11 +6,12 @@ import type { Relation } from "../../contracts/relation.ts";
 import type { ChunkLimit, Cursor, KeyValues, SnapshotChunk } from "../../contracts/source.ts";
 import type { Value, Values } from "../../contracts/values.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
-import { destroy } from "./connection.ts";
+import { destroy } from "../../kit/postgres/socket.ts";
 import { type DescribeOptions, type DescribedModel, describe } from "./describe.ts";
 import { parseLsn, positionAt } from "./position.ts";
 import type { RelationVersions } from "./relation-versions.ts";
-import { asSourceError, sqlState } from "./source-error.ts";
+import { sqlState } from "../../kit/postgres/errors.ts";
+import { asSourceError } from "./source-error.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { visibility } from "./visibility.ts";
 

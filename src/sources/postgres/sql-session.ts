@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
-import { bytesRead, close, destroy, isCut } from "./connection.ts";
+import { bytesRead, destroy, isCut } from "../../kit/postgres/socket.ts";
+import { close } from "./connection.ts";
 import { asSourceError } from "./source-error.ts";
 
 /** Nothing that is asked here takes so long without a byte: the connection is dead and does not know it. */

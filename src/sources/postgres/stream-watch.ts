@@ -4,7 +4,7 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import { membershipChange } from "./continuity.ts";
 import { type Publication, readPublication } from "./publication.ts";
-import { sqlState } from "./source-error.ts";
+import { sqlState } from "../../kit/postgres/errors.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { answerSoon } from "./stream-catalogue.ts";
 

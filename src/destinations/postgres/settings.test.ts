@@ -1,19 +1,24 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { clientConfig, isLoopback } from "./connection.ts";
+import { isLoopback } from "../../kit/postgres/address.ts";
+import { clientConfig } from "../../kit/postgres/client-config.ts";
 import { copyField } from "./copy.ts";
 import { settings } from "./settings.ts";
 
-const parse = (input: Record<string, unknown>) => clientConfig(settings.parse(input), "/");
+const parse = (input: Record<string, unknown>) =>
+  clientConfig(settings.parse(input), {
+    baseDirectory: "/",
+    codes: { config: "destination.config", tls: "destination.config" },
+  });
 
 test("TLS is verified for a remote host and off for this machine, unless told otherwise", () => {
   expect(parse({ host: "db.example.com" }).ssl).toEqual({ rejectUnauthorized: true });
   expect(parse({ host: "127.0.0.1" }).ssl).toBe(false);
   expect(parse({ url: "postgres://[::1]/x" }).ssl).toBe(false);
   expect(parse({ url: "postgres://db.example.com/x?sslmode=require" }).ssl).toEqual({ rejectUnauthorized: false });
-  expect(parse({ url: "postgres://db.example.com/x?sslmode=require", tls: "verify-full" }).ssl).toEqual({
-    rejectUnauthorized: true,
-  });
+  expect(parse({ url: "postgres://db.example.com/x", tls: "verify-full" }).ssl).toEqual({ rejectUnauthorized: true });
+  // Which of the two is meant cannot be known.
+  expect(() => parse({ url: "postgres://db.example.com/x?sslmode=require", tls: "verify-full" })).toThrow("differ");
   expect(parse({ host: "db.example.com", tls: "off" }).ssl).toBe(false);
   expect(parse({ host: "db.example.com", tls: { mode: "verify-ca" } }).ssl).toHaveProperty("checkServerIdentity");
   expect(isLoopback("127.evil.example.com")).toBe(false);

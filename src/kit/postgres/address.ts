@@ -1,5 +1,5 @@
 // Where the database is, from `url` and the single settings. No part of a URL goes into a message: it is a secret.
-import type { Settings, TlsMode } from "./settings.ts";
+import type { ConnectionSettings, TlsMode } from "./settings.ts";
 
 export interface Address {
   readonly host: string;
@@ -26,10 +26,8 @@ export interface AddressProblem {
   readonly at: string[];
 }
 
-export type AddressSettings = Pick<Settings, "url" | "host" | "port" | "user" | "password" | "database" | "tls">;
-
 /** The connection's address, or what is wrong with the settings. */
-export function addressOf(settings: AddressSettings): Address | AddressProblem {
+export function addressOf(settings: ConnectionSettings): Address | AddressProblem {
   const given = settings.url === undefined ? new Map<string, string>() : partsOf(settings.url);
   if (!(given instanceof Map)) return given;
   const host = settings.host ?? given.get("host") ?? (settings.url === undefined ? undefined : "localhost");
@@ -38,11 +36,15 @@ export function addressOf(settings: AddressSettings): Address | AddressProblem {
   if (!Number.isInteger(port) || port < 1 || port > 65535) return inUrl("its port is not a number from 1 to 65535");
   const mode = tlsModeOf(settings, given, host);
   if (typeof mode !== "string") return mode;
-  const ca = settings.tls?.ca ?? given.get("sslrootcert");
-  const cert = settings.tls?.cert ?? given.get("sslcert");
-  const key = settings.tls?.key ?? given.get("sslkey");
+  const tls = tlsOf(settings);
+  const ca = tls.ca ?? given.get("sslrootcert");
+  const cert = tls.cert ?? given.get("sslcert");
+  const key = tls.key ?? given.get("sslkey");
   if ((cert === undefined) !== (key === undefined)) {
-    return { problem: "a client's certificate needs both `cert` and `key`", at: settings.tls ? ["tls"] : ["url"] };
+    return {
+      problem: "a client's certificate needs both `cert` and `key`",
+      at: settings.tls === undefined ? ["url"] : ["tls"],
+    };
   }
   const negotiation = given.get("sslnegotiation") ?? "postgres";
   if (negotiation !== "postgres" && negotiation !== "direct") return inUrl("`sslnegotiation` is postgres or direct");
@@ -70,6 +72,16 @@ export function isLoopback(host: string): boolean {
   return host.startsWith("/") || /^(localhost|::1|127(\.\d{1,3}){3})$/i.test(host);
 }
 
+/** `HOST:PORT/DATABASE`, for messages. */
+export function describeAddress(settings: ConnectionSettings): string {
+  const found = addressOf(settings);
+  return "problem" in found ? "the database" : `${found.host}:${found.port}/${found.database ?? ""}`;
+}
+
+function tlsOf({ tls }: ConnectionSettings): Exclude<ConnectionSettings["tls"], string | undefined> {
+  return typeof tls === "string" ? { mode: tls } : (tls ?? {});
+}
+
 const SSLMODES: Readonly<Record<string, TlsMode>> = {
   disable: "disable",
   require: "require",
@@ -79,7 +91,7 @@ const SSLMODES: Readonly<Record<string, TlsMode>> = {
 };
 
 function tlsModeOf(
-  settings: AddressSettings,
+  settings: ConnectionSettings,
   given: ReadonlyMap<string, string>,
   host: string,
 ): TlsMode | AddressProblem {
@@ -88,7 +100,8 @@ function tlsModeOf(
   if (fromUrl === null) {
     return inUrl("`sslmode` is disable, require, verify-ca or verify-full: there is no silent fallback to plain text");
   }
-  const own = settings.tls?.mode;
+  const { mode } = tlsOf(settings);
+  const own = mode === "off" ? "disable" : mode;
   if (own !== undefined && fromUrl !== undefined && own !== fromUrl) {
     return { problem: "`tls.mode` and the `sslmode` in `url` differ; keep one of them", at: ["tls", "mode"] };
   }
@@ -120,7 +133,7 @@ function partsOf(url: string): Map<string, string> | AddressProblem {
     const colon = userinfo.indexOf(":");
     put(parts, "user", colon < 0 ? userinfo : userinfo.slice(0, colon));
     put(parts, "password", colon < 0 ? "" : userinfo.slice(colon + 1));
-    if (authority.includes(",")) return inUrl("it names several hosts; name the one to read from");
+    if (authority.includes(",")) return inUrl("it names several hosts; name the one that is meant");
     const host = HOST_SHAPE.exec(authority);
     if (!host) return inUrl("its host cannot be read");
     put(parts, "host", host[1]!.replace(/^\[(.*)\]$/, "$1"));

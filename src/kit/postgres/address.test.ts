@@ -1,9 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type AddressSettings, addressOf } from "./address.ts";
-import { settings } from "./settings.ts";
+import * as z from "zod";
+import { addressOf } from "./address.ts";
+import { checkAddress, connectionFields, type ConnectionSettings } from "./settings.ts";
 
-function problem(given: AddressSettings): string | null {
+const settings = z.strictObject(connectionFields).superRefine(checkAddress);
+
+function problem(given: ConnectionSettings): string | null {
   const found = addressOf(given);
   return "problem" in found ? found.problem : null;
 }
@@ -88,7 +91,7 @@ test("what would have to be guessed is refused, without the URL's text", () => {
 });
 
 test("encryption is verified by default, except on this machine", () => {
-  const mode = (given: AddressSettings) => {
+  const mode = (given: ConnectionSettings) => {
     const found = addressOf(given);
     return "problem" in found ? found.problem : found.tls.mode;
   };
@@ -97,19 +100,8 @@ test("encryption is verified by default, except on this machine", () => {
   expect(mode({ host: "localhost.example.com" })).toBe("verify-full");
   expect(mode({ host: "127.0.0.1" })).toBe("disable");
   expect(mode({ host: "::1" })).toBe("disable");
+  expect(mode({ host: "h", tls: "off" })).toBe("disable");
+  expect(mode({ host: "h", tls: "require" })).toBe("require");
   expect(mode({ host: "h", tls: { mode: "require" } })).toBe("require");
   expect(mode({ host: "h", tls: { mode: "require", ca: "ca.pem" } })).toBe("verify-ca");
-});
-
-test("settings: defaults, and what is not known", () => {
-  expect(settings.parse({ host: "h" })).toMatchObject({ host: "h", failover: true, schema: "public" });
-  expect(settings.safeParse({ host: "h", slot: "Not-a-slot" }).success).toBe(false);
-  expect(settings.safeParse({ host: "h", pasword: "x" }).success).toBe(false);
-});
-
-test("every setting is described, and secrets are marked", () => {
-  for (const [name, field] of Object.entries(settings.shape))
-    expect(field.meta()?.description ?? field.description, name).toBeTruthy();
-  const secrets = Object.entries(settings.shape).filter(([, field]) => field.meta()?.["secret"] === true);
-  expect(secrets.map(([name]) => name)).toEqual(["url", "password"]);
 });
