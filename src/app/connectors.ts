@@ -2,7 +2,8 @@ import { readdir } from "node:fs/promises";
 import type { DestinationConnector } from "../contracts/destination.ts";
 import { TailraceError } from "../contracts/errors.ts";
 import type { SourceConnector } from "../contracts/source.ts";
-import { closest, quotedList } from "./config/suggest.ts";
+import { closest } from "../contracts/did-you-mean.ts";
+import { quotedList } from "./config/suggest.ts";
 
 /** Where connectors come from. The default one looks into `sources/` and `destinations/`, by folder name. */
 export interface Connectors {

@@ -1,4 +1,5 @@
-import { closest, quotedList } from "../app/config/suggest.ts";
+import { closest } from "../contracts/did-you-mean.ts";
+import { quotedList } from "../app/config/suggest.ts";
 import type { Config } from "../app/config/config.ts";
 import type { Sync } from "../contracts/sync.ts";
 import { type Arguments, type Context, UsageError } from "./command.ts";

@@ -2,7 +2,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { ConfigError, renderProblems } from "../app/config/problem.ts";
-import { closest } from "../app/config/suggest.ts";
+import { closest } from "../contracts/did-you-mean.ts";
 import { TailraceError } from "../contracts/errors.ts";
 import { type Command, type Context, EXIT, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";

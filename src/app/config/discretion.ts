@@ -1,5 +1,5 @@
 import { type Choice, children, defOf, knownKeys } from "./schema-walk.ts";
-import { closest } from "./suggest.ts";
+import { closest } from "../../contracts/did-you-mean.ts";
 import type { Entry, Path, Place, Tree } from "./tree.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { closest } from "./suggest.ts";
+import { closest } from "../../contracts/did-you-mean.ts";
 import type { Path } from "./tree.ts";
 
 interface Hint {

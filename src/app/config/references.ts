@@ -1,5 +1,6 @@
 import type { SectionName, Sections } from "./sections.ts";
-import { closest, quotedList } from "./suggest.ts";
+import { closest } from "../../contracts/did-you-mean.ts";
+import { quotedList } from "./suggest.ts";
 import { type Entry, entryOf, type Flaw, inside, nameOf, type Path } from "./tree.ts";
 import { shown } from "./wording.ts";
 

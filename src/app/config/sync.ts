@@ -4,7 +4,7 @@ import { checkWhere } from "./expressions.ts";
 import { checkNumber, compileMap } from "./mapping.ts";
 import { placeText } from "./problem.ts";
 import type { SyncInput } from "./schema.ts";
-import { closest } from "./suggest.ts";
+import { closest } from "../../contracts/did-you-mean.ts";
 import { type Entry, entryOf, type Flaw, nameOf, type Path, type Place, type Tree } from "./tree.ts";
 
 const ALL_OPERATIONS: readonly EventOp[] = ["insert", "update", "delete"];

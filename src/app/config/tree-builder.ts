@@ -1,6 +1,6 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair } from "yaml";
 import type { SourceText } from "./source-text.ts";
-import { closest } from "./suggest.ts";
+import { closest } from "../../contracts/did-you-mean.ts";
 import { type Entry, type Flaw, inside, nameOf, type Path, type Place, type Tree } from "./tree.ts";
 import { type Environment, type Hidden, substitute, type Substitution } from "./variables.ts";
 

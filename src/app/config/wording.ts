@@ -1,6 +1,7 @@
 import { safeParse } from "zod/v4/core";
 import { type Choice, defOf, inWords, joined, scalarKinds } from "./schema-walk.ts";
-import { closest, quotedList } from "./suggest.ts";
+import { closest } from "../../contracts/did-you-mean.ts";
+import { quotedList } from "./suggest.ts";
 import { inside, nameOf, type Path, type ScalarTree, type Tree } from "./tree.ts";
 import { type Discretion, discretionAt, isHarmless } from "./discretion.ts";
 import { maskUserInfo } from "./excerpt.ts";

@@ -1,31 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { closest, editDistance, quotedList } from "./suggest.ts";
+import { quotedList } from "./suggest.ts";
 import { parseTableName } from "./table-name.ts";
 import { DURATION, durationMs, RATE, ratePerSecond, SIZE, sizeBytes } from "./units.ts";
 
-describe("suggestions", () => {
-  const keys = ["model", "mode", "match", "map", "on", "on_delete", "destination"];
-  test.each([
-    ["matach", "match"],
-    ["mtach", "match"],
-    ["MODE", "mode"],
-    ["on-delete", "on_delete"],
-    ["dest", "destination"],
-    ["mapp", "map"],
-    ["modle", "model"],
-    ["xyz", null],
-    ["of", "on"],
-    ["a", null],
-  ])("%s → %s", (word, expected) => {
-    expect(closest(word, keys)).toBe(expected);
-  });
-
-  test("a swap of neighbours counts once", () => {
-    expect(editDistance("ab", "ba")).toBe(1);
-    expect(editDistance("kitten", "sitting")).toBe(3);
-    expect(editDistance("", "abc")).toBe(3);
-  });
-
+describe("lists", () => {
   test("lists read as a sentence", () => {
     expect([quotedList([]), quotedList(["a"]), quotedList(["a", "b", "c"], "or")]).toEqual([
       "none",

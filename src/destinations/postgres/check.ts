@@ -1,5 +1,6 @@
 // What a person should know before a sync runs. Changes nothing.
 import type { Target } from "../../contracts/destination.ts";
+import { closest } from "../../contracts/did-you-mean.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
 import { describeAddress } from "../../kit/postgres/address.ts";
@@ -169,7 +170,7 @@ async function missingTable(session: Session, settings: Settings, ref: TableRef,
   const names = await session.rows(
     "SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' LIMIT 5000",
   );
-  const like = nearest(
+  const like = closest(
     `${ref.schema}.${ref.name}`,
     names.map((row) => row["name"]!),
   );
@@ -203,7 +204,7 @@ function checkColumns(settings: Settings, table: TargetTable, target: Target): F
       });
       continue;
     }
-    const like = nearest(name, [...table.columns.keys()]);
+    const like = closest(name, [...table.columns.keys()]);
     findings.push({
       level: "error",
       code: "postgres.no_column",
@@ -317,28 +318,4 @@ async function checkPrivileges(session: Session, table: TargetTable, target: Tar
     });
   }
   return findings;
-}
-
-/** The candidate that differs least, if it is near enough to be meant. */
-function nearest(name: string, candidates: readonly string[]): string | null {
-  let best: string | null = null;
-  let least = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substitute = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, substitute));
-    }
-    previous = current;
-  }
-  return previous[b.length]!;
 }

@@ -1,7 +1,7 @@
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { Sync } from "../../contracts/sync.ts";
-import { didYouMean } from "./closest.ts";
+import { didYouMean } from "../../contracts/did-you-mean.ts";
 
 /** `tailrace.yml:14:7: sync "users_to_crm": MESSAGE`. */
 export function invalid(sync: Sync, at: string, message: string): TailraceError {
@@ -12,7 +12,7 @@ export function noSuchColumn(sync: Sync, at: string, relation: Relation, column:
   const names = relation.columns.map(({ name }) => name);
   return new TailraceError(
     "source.model",
-    `${at}: sync "${sync.name}": ${where}model "${sync.model.name}" has no column "${column}"${didYouMean(column, names)}`,
+    `${at}: sync "${sync.name}": ${where}model "${sync.model.name}" has no column "${column}"${didYouMean(column, names, '"')}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Relation } from "../../contracts/relation.ts";
 import type { Sync } from "../../contracts/sync.ts";
-import { didYouMean } from "./closest.ts";
+import { didYouMean } from "../../contracts/did-you-mean.ts";
 import { invalid } from "./configuration-error.ts";
 import type { CompiledField } from "./field.ts";
 
@@ -42,7 +42,7 @@ function named(sync: Sync, match: string, fields: readonly CompiledField[]): Com
   const field = fields.find((candidate) => candidate.field.name === match);
   if (field === undefined) {
     const names = fields.map((candidate) => candidate.field.name);
-    throw invalid(sync, sync.at, `match: "${match}" is not a field of the map${didYouMean(match, names)}`);
+    throw invalid(sync, sync.at, `match: "${match}" is not a field of the map${didYouMean(match, names, '"')}`);
   }
   if (field.oldReads.length > 0) {
     throw invalid(sync, sync.at, `match: "${match}" is read of the old row, so it cannot identify the new one`);

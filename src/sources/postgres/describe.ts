@@ -5,7 +5,7 @@ import type { Model } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import { quoteName } from "../../kit/sql.ts";
 import { type TableColumn, type TableInfo, type UniqueIndex, describeTable } from "./catalog.ts";
-import { didYouMean } from "./closest.ts";
+import { didYouMean } from "../../contracts/did-you-mean.ts";
 import { asSourceError } from "./source-error.ts";
 
 export interface DescribeOptions {

@@ -13,8 +13,18 @@ import { TailraceError } from "../../contracts/errors.ts";
 
 const SHAPE = /^([0-9a-f]{16})-([0-9a-f]{8})$/;
 
+const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+let upperValue = 0;
+let upper = "000000";
+
+/** 8 hex digits. Ordinals are asked for one after the other, so the digits before the last two are mostly those of the last call. */
 export function hex8(value: number): string {
-  return (value >>> 0).toString(16).padStart(8, "0");
+  const most = value >>> 8;
+  if (most !== upperValue) {
+    upperValue = most;
+    upper = most.toString(16).padStart(6, "0");
+  }
+  return upper + BYTES[value & 0xff]!;
 }
 
 /** The part of a position that its LSN makes, with the dash; an ordinal of 8 hex digits completes it. */
