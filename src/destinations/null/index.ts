@@ -9,7 +9,6 @@ const settings = z
       .boolean()
       .default(true)
       .describe("Write each record as JSON before it is dropped, so that a measurement includes the mapping."),
-    concurrency: z.int().min(1).max(1024).default(4).describe("Batches in flight at a time, over all syncs."),
     batch: z
       .strictObject({
         rows: z.int().min(1).max(100_000).default(1000).describe("Rows in a batch at most."),
@@ -43,7 +42,7 @@ export class NullDestination implements Destination {
     this.limits = {
       batchRows: options.batch.rows,
       batchBytes: options.batch.bytes,
-      concurrency: options.concurrency,
+      concurrency: 4,
       perSecond: null,
       batchAgeMs: 0,
     };

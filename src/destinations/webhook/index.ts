@@ -22,6 +22,11 @@ const HOST_PER_ROW: Finding = {
   message: "The host is made from each row, so the connection cannot be checked beforehand.",
 };
 
+/** Requests in flight, where the configuration does not say. */
+const CONCURRENCY = 8;
+/** How many are in flight is the engine's choice; the client must not hold them back. */
+const MOST_CONNECTIONS = 1024;
+
 class WebhookDestination implements Destination {
   readonly limits;
   readonly capabilities = {
@@ -42,8 +47,8 @@ class WebhookDestination implements Destination {
     this.limits = {
       batchRows: single ? 1 : (batch.rows ?? 500),
       batchBytes: batch.bytes ?? (single ? 16_777_216 : 1_048_576),
-      concurrency: settings.concurrency,
-      perSecond: settings.rate ?? null,
+      concurrency: CONCURRENCY,
+      perSecond: null,
       batchAgeMs: single ? 0 : batch.age_ms,
     };
     this.#settings = settings;
@@ -57,7 +62,7 @@ class WebhookDestination implements Destination {
     this.#secrets = secrets.map(parseSecret).filter((secret) => secret !== null);
     this.#client = new HttpClient({
       guard: this.#guard,
-      connections: settings.concurrency,
+      connections: MOST_CONNECTIONS,
       timeoutMs: settings.timeout_ms,
       answerBytes: settings.answer_bytes,
       tls: this.#tls,

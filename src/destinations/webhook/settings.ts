@@ -145,8 +145,6 @@ export const webhookSettings = z
       })
       .prefault({})
       .describe("How rows are put into requests."),
-    concurrency: z.int().min(1).max(256).default(8).describe("Requests in flight at a time, over all syncs."),
-    rate: z.number().positive().optional().describe("Requests a second at most, over all syncs."),
     timeout_ms: z
       .int()
       .min(100)

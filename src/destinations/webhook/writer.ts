@@ -6,6 +6,7 @@ import { EnvelopeWriter } from "../../kit/envelope.ts";
 import type { HttpAnswer, HttpClient } from "../../kit/http/client.ts";
 import type { AnswerRules } from "./answers.ts";
 import { answerText } from "./answer-text.ts";
+import { BodyBuffer } from "./body-buffer.ts";
 import type { PlannedRequest, RequestPlan } from "./request-plan.ts";
 import { rowOutcomes } from "./row-results.ts";
 import type { WebhookSettings } from "./settings.ts";
@@ -25,6 +26,7 @@ export interface WebhookWriterParts {
 export class WebhookWriter implements Writer {
   readonly #parts: WebhookWriterParts;
   readonly #envelope: EnvelopeWriter;
+  readonly #body = new BodyBuffer();
 
   constructor(parts: WebhookWriterParts) {
     this.#parts = parts;
@@ -105,12 +107,15 @@ export class WebhookWriter implements Writer {
   #batchBody(batch: readonly Delivery[]): Buffer {
     const lines = this.#parts.settings.batch.format === "ndjson";
     const between = lines ? "\n" : ",";
-    let text = lines ? "" : "[";
+    const body = this.#body;
+    body.clear();
+    if (!lines) body.add("[");
     for (let place = 0; place < batch.length; place++) {
       const delivery = batch[place];
-      if (delivery !== undefined) text += (place === 0 ? "" : between) + this.#json(delivery);
+      if (delivery !== undefined) body.add((place === 0 ? "" : between) + this.#json(delivery));
     }
-    return Buffer.from(text + (lines ? "\n" : "]"));
+    body.add(lines ? "\n" : "]");
+    return body.take();
   }
 
   #send(
