@@ -1,5 +1,7 @@
 // The engine under test: the real command line in a process of its own.
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { startCli } from "../../test/support/cli.ts";
 
@@ -26,6 +28,17 @@ export interface EngineOptions {
   /** Whether BENCH_PROFILE counts here. Default: yes. */
   readonly profile?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  /** As it is installed (`npm run build`), not from TypeScript sources. See {@link build}. */
+  readonly built?: boolean;
+}
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const BUILT = join(ROOT, "dist", "cli", "main.js");
+
+/** Compiles the command line, as `npm run build` does. */
+export function build(): void {
+  const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+  execFileSync(process.execPath, [tsc, "-b", "src/cli"], { cwd: ROOT, stdio: ["ignore", 2, 2] });
 }
 
 /** A project may be started once before there is a receiver. */
@@ -40,6 +53,7 @@ export function startEngine(
   const cli = startCli(["run", ...(options.once ? ["--once"] : []), "-c", project.folder], {
     cwd: project.folder,
     env: { ...NO_SINK, ...options.env },
+    main: options.built === true ? BUILT : undefined,
     nodeArguments:
       into === undefined
         ? []

@@ -40,6 +40,11 @@ export interface PipelineOptions {
   readonly limits: LaneLimits;
   /** How much may wait in memory, in bytes. */
   readonly budgetBytes: number;
+  /**
+   * No other sync reads what this one reads. Then nothing is gained by reading further than the next few batches: what
+   * waits long in memory costs the garbage collector more than its reading did, and the source holds it anyway.
+   */
+  readonly readsAlone: boolean;
   readonly log: Log;
   /** A checkpoint is durable: the source may hear of it. */
   readonly onStored: () => void;
@@ -176,7 +181,10 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
 
   get full(): boolean {
     if (this.#stoppedBy !== null || this.#abort.signal.aborted) return false;
-    return this.#queue.bytes > this.#options.budgetBytes || this.#checkpointer.failing;
+    const { budgetBytes, readsAlone, limits } = this.#options;
+    if (this.#queue.bytes > budgetBytes || this.#checkpointer.failing) return true;
+    // Two batches, so that one is there while the other leaves.
+    return readsAlone && this.#queue.readyLive >= Math.max(READY_ROWS, 2 * limits.rows);
   }
 
   /** Resolves when there is room for another batch; null when there is now. */
@@ -315,6 +323,9 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     };
   }
 }
+
+/** Small batches leave fast: this many rows are always worth having. */
+const READY_ROWS = 1000;
 
 function itemsOf(entries: readonly Entry[]): Item[] {
   return entries.flatMap((entry) => [entry, ...(entry.also ?? [])]);

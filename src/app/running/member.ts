@@ -54,6 +54,7 @@ export class Member implements AsyncDisposable {
     readonly start: SourceCheckpoint;
     readonly to: OpenDestination;
     readonly budgetBytes: number;
+    readonly readsAlone: boolean;
     readonly signal: AbortSignal;
     readonly onStored: () => void;
     readonly onStopped: (error: TailraceError) => void;
@@ -102,6 +103,7 @@ export class Member implements AsyncDisposable {
           attempts: sync.attempts,
         },
         budgetBytes: options.budgetBytes,
+        readsAlone: options.readsAlone,
         log: this.#log,
         onStored: options.onStored,
         onStopped: options.onStopped,

@@ -107,8 +107,11 @@ export class SourceRunner {
     }
     const start = await this.#openSource(round);
     if (start === null) return;
-    const budgetBytes = Math.max(MIN_BUDGET_BYTES, BUDGET_BYTES / wanted.length);
-    await Promise.all(wanted.map((member) => this.#openMember(member, start, budgetBytes, round)));
+    const share = {
+      budgetBytes: Math.max(MIN_BUDGET_BYTES, BUDGET_BYTES / wanted.length),
+      readsAlone: wanted.length === 1,
+    };
+    await Promise.all(wanted.map((member) => this.#openMember(member, start, share, round)));
     const running = wanted.filter(({ pipeline }) => pipeline !== null);
     if (running.length === 0) {
       if (once && wanted.every((member) => member.waitsFor === null)) round.end("end");
@@ -161,14 +164,19 @@ export class SourceRunner {
     if (!found) this.#log.warn("a gap was reported, but every sync's place is whole; opening again");
   }
 
-  async #openMember(member: Member, start: SourceCheckpoint, budgetBytes: number, round: Round): Promise<void> {
+  async #openMember(
+    member: Member,
+    start: SourceCheckpoint,
+    share: { readonly budgetBytes: number; readonly readsAlone: boolean },
+    round: Round,
+  ): Promise<void> {
     const { source, destinations } = this.#options;
     try {
       await member.open({
         source,
         start,
         to: destinations.get(member.sync.destination),
-        budgetBytes,
+        ...share,
         signal: round.signal,
         onStored: () => this.#ack(),
         onStopped: (error) => void this.#stop(member, error),
@@ -394,8 +402,11 @@ function needsPerson({ consequence }: TailraceError): boolean {
   );
 }
 
-/** What may wait in memory for all syncs of a source, in bytes. */
-const BUDGET_BYTES = 32 * 1024 * 1024;
+/**
+ * What may wait in memory for all syncs of a source, in bytes. More would not be faster: what waits long enough to outlive
+ * a young generation costs the garbage collector several times as much.
+ */
+const BUDGET_BYTES = 8 * 1024 * 1024;
 const MIN_BUDGET_BYTES = 2 * 1024 * 1024;
 const GRACE_MS = 25_000;
 const REPORT_MS = 1_000;

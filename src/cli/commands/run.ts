@@ -1,5 +1,6 @@
 import { configOf, refuseMore } from "../arguments.ts";
 import { type Command, EXIT, UsageError } from "../command.ts";
+import { keepHeapSmall } from "../heap.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -29,6 +30,7 @@ stopped and needs attention.
     const once = values["once"] === true;
     log.info("started", { syncs: config.syncs.length, once });
     const { run: runSyncs } = await import("../../app/run.ts");
+    keepHeapSmall();
     const { problems } = await runSyncs(config, { once, signal: context.signal, log });
     log.info("ended", { stopped: problems.length });
     return problems.length > 0 ? EXIT.attention : EXIT.ok;

@@ -48,15 +48,16 @@ export function toDelivery(sync: string, entry: Entry): Delivery {
   const row = entry.after ?? entry.before!;
   const match = mapping.matchValues(row);
   if (op !== "event" && op !== "create") requireMatch(mapping.match, match);
+  const position = change === null ? entry.readAt : change.position;
   return {
-    id: change === null ? entry.readId! : `${sync}-${change.position}${entry.half}`,
+    id: change === null ? entry.readId! : `${sync}-${position}${entry.half}`,
     op,
     key: keyValues(mapping.relation, row),
     match,
     record: recordOf(entry),
     old: op === "event" && entry.before !== null ? mapping.old(entry.before) : null,
     change: entry.event,
-    position: change === null ? entry.readAt : change.position,
+    position,
     committedAt: change === null ? null : change.transaction.committedAt,
     attempt: entry.attempts,
     bytes: entry.bytes,

@@ -1,0 +1,41 @@
+// Keeps the memory of a long-running process near what it uses.
+//
+// V8 sizes its heap by the machine's memory: where there are gigabytes, it lets garbage pile up to several times what lives
+// before it looks for any, and the young generation alone takes over 100 MB. What waits here is bounded by a budget of a
+// few megabytes, so that would be most of the process. The price is more collections at full speed; see docs/benchmarks.md.
+import process from "node:process";
+import v8 from "node:v8";
+import { runInNewContext } from "node:vm";
+
+/** How much the old generation may grow over what lived at the last full collection. */
+const GROWTH_PERCENT = 50;
+/** The young generation is not made larger once it has come to this. */
+const YOUNG_BYTES = 8 * 1024 * 1024;
+const LOOK_MS = 20;
+
+/** To be called once, early. Does nothing where sizes of the heap were given to Node on its command line or in NODE_OPTIONS. */
+export function keepHeapSmall(): void {
+  const given = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
+  if (/--(max|min|initial)[-_](heap|old[-_]space|semi[-_]space)[-_]size/.test(given)) return;
+  v8.setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+  giveBack();
+  const looking = setInterval(() => {
+    const young = v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space");
+    if (young !== undefined && young.space_size < YOUNG_BYTES) return;
+    v8.setFlagsFromString("--semi-space-growth-factor=1");
+    clearInterval(looking);
+  }, LOOK_MS);
+  looking.unref();
+}
+
+/** One collection that also shrinks the young generation, which loading the program has made large. Takes some 10 ms. */
+function giveBack(): void {
+  v8.setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as (options: {
+    type: "major";
+    execution: "sync";
+    flavor: "last-resort";
+  }) => void;
+  v8.setFlagsFromString("--no-expose-gc");
+  collect({ type: "major", execution: "sync", flavor: "last-resort" });
+}
