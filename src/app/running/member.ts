@@ -62,7 +62,7 @@ export class Member implements AsyncDisposable {
     const { source, start, signal } = options;
     const { destination, gate } = options.to;
     const { sync } = this;
-    const mappings = new Mappings(sync);
+    const mappings = new Mappings(sync, this.#log);
     const relation = await source.describe(sync.model, signal);
     const mapping = mappings.for(relation);
     refuseUnsupported(sync, destination.capabilities, mapping.oldColumns, relation.oldRows);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { mapOf, relationWith, syncWith } from "../../../test/support/syncs.ts";
+import type { Log } from "../../contracts/log.ts";
 import type { Change } from "../../contracts/change.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Relation } from "../../contracts/relation.ts";
@@ -25,9 +26,17 @@ function intakeOf(
   const queue = new KeyedQueue({ merges: sync.mode !== "event" && sync.mode !== "insert" });
   const tracker = new AckTracker("");
   const seam = new Seam();
+  const warned: string[] = [];
+  const log: Log = {
+    debug: () => {},
+    info: () => {},
+    warn: (message, fields) => warned.push(`${message} ${String(fields?.["columns"])}`),
+    error: () => {},
+    child: () => log,
+  };
   const intake = new Intake({
     sync,
-    mappings: new Mappings(sync),
+    mappings: new Mappings(sync, log),
     relation,
     queue,
     tracker,
@@ -56,7 +65,7 @@ function intakeOf(
     }
     return lines;
   };
-  return { relation, change, accept, drain, tracker, seam };
+  return { relation, change, accept, drain, tracker, seam, warned };
 }
 
 const ann: Row = ["1", "ann@x", "free"];
@@ -273,6 +282,21 @@ test("other tables' changes move the position on, and nothing else", () => {
   accept(change("insert", null, ann, other));
   expect(drain()).toEqual([]);
   expect(tracker.reached).toBe("p-1-end");
+});
+
+test("that rows which exist lack a new column is said once, where every column is sent and rows are states", () => {
+  const wider = relationWith({ ...columns, extra: "text" }, { version: 2, oldRows: "full" });
+  const added = (overrides: Partial<Sync>): string[] => {
+    const { change, accept, warned, relation } = intakeOf(overrides);
+    const row = (of: Relation): Change => ({ ...change("insert", null, null, of), after: ["2", "b", "c", "d"] });
+    accept(row(relation), row(wider), row(wider), row(relation));
+    return warned;
+  };
+  expect(added({ mode: "mirror", name: "people" })).toEqual([
+    expect.stringMatching(/`tailrace resync people` .* extra$/),
+  ]);
+  expect(added({ mode: "event" })).toEqual([]);
+  expect(added({ mode: "mirror", map: mapOf({ id: "id", plan: "plan" }) })).toEqual([]);
 });
 
 test("a column that is new in mid-stream is mapped from the row that has it on; one that is gone stops the sync", () => {

@@ -43,7 +43,7 @@ export class Intake {
   }) {
     this.#sync = options.sync;
     this.#mappings = options.mappings;
-    this.#mapping = options.mappings.for(options.relation);
+    this.#mapping = options.mappings.streamed(options.relation);
     this.#queue = options.queue;
     this.#tracker = options.tracker;
     this.#seam = options.seam;
@@ -72,7 +72,7 @@ export class Intake {
   }
 
   #take(change: Change, group: Group<Position>, index: number): void {
-    this.#mapping = this.#mappings.for(change.relation);
+    this.#mapping = this.#mappings.streamed(change.relation);
     const mapping = this.#mapping;
     if (change.op === "truncate") {
       this.#truncated(change);

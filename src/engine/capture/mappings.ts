@@ -1,4 +1,5 @@
 import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { compileMapping, type Mapping } from "../mapping/compile.ts";
@@ -9,12 +10,27 @@ import { compileMapping, type Mapping } from "../mapping/compile.ts";
  */
 export class Mappings {
   readonly #sync: Sync;
+  readonly #log: Log;
   /** The newest last. A stream that is behind and a snapshot may differ for a while, but not by many versions. */
   readonly #compiled: Mapping[] = [];
   #last: { readonly relation: Relation; readonly mapping: Mapping } | null = null;
 
-  constructor(sync: Sync) {
+  /** The last one that the stream came with. */
+  #streamed: Mapping | null = null;
+
+  constructor(sync: Sync, log: Log) {
     this.#sync = sync;
+    this.#log = log;
+  }
+
+  /** As {@link for}, for a row of the stream, whose versions come in their order: says what a new one means for rows that exist. */
+  streamed(relation: Relation): Mapping {
+    const mapping = this.for(relation);
+    if (mapping !== this.#streamed) {
+      if (this.#streamed !== null) this.#sayWhatIsNew(this.#streamed.relation, mapping.relation);
+      this.#streamed = mapping;
+    }
+    return mapping;
   }
 
   /** Throws a config error when the sync does not fit the relation. */
@@ -29,6 +45,18 @@ export class Mappings {
     }
     this.#last = { relation, mapping };
     return mapping;
+  }
+
+  /** A column that is added changes no row for the log, not even when it has a default. */
+  #sayWhatIsNew(before: Relation, now: Relation): void {
+    const { name, map, mode } = this.#sync;
+    if (map !== null || mode === "event" || mode === "insert") return;
+    const added = now.columns.filter((column) => !before.columns.some((known) => known.name === column.name));
+    if (added.length === 0) return;
+    this.#log.warn(
+      `the table has a new column, which is sent with every row that changes from now on; rows that do not change keep lacking it at the destination until \`tailrace resync ${name}\` sends them again`,
+      { columns: added.map((column) => column.name).join(", ") },
+    );
   }
 }
 
