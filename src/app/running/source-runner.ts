@@ -11,6 +11,7 @@ import type { Pipeline } from "../../engine/pipeline.ts";
 import type { Destinations } from "./destinations.ts";
 import { EMPTY, Member } from "./member.ts";
 import { Round } from "./round.ts";
+import { Silence } from "./silence.ts";
 
 export interface SourceRunnerOptions {
   readonly name: string;
@@ -32,12 +33,13 @@ export class SourceRunner {
   readonly #options: SourceRunnerOptions;
   readonly #log: Log;
   readonly #members: Member[] = [];
-  #lastBatchAtMs: number | null = null;
+  readonly #silence: Silence;
   #openFailures = 0;
   #obeying: Promise<void> = Promise.resolve();
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options;
+    this.#silence = new Silence(options.source);
     this.#log = options.log.child({ source: options.name });
   }
 
@@ -234,7 +236,7 @@ export class SourceRunner {
         for await (const batch of this.#options.source.read(position, round.signal)) {
           failures = 0;
           position = batch.end;
-          this.#lastBatchAtMs = Date.now();
+          this.#silence.batchCame(Date.now());
           for (const pipeline of pipelines) pipeline.accept(batch);
           for (const pipeline of pipelines) if (pipeline.full) await Promise.race([pipeline.whenRoom(), round.ended]);
           if (round.signal.aborted) return;
@@ -348,7 +350,7 @@ export class SourceRunner {
   }
 
   #report(round: Round | null): void {
-    const silentMs = this.#lastBatchAtMs === null ? null : Date.now() - this.#lastBatchAtMs;
+    const silentMs = this.#silence.lastsMs(Date.now());
     for (const member of this.#members) {
       member.report(silentMs, round === null && member.wanted ? "starting" : null).catch(() => {
         // A status line is worth nothing to the sync; the next one will tell.
