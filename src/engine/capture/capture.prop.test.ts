@@ -1,0 +1,279 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { relationWith, syncWith } from "../../../test/support/syncs.ts";
+import type { Change } from "../../contracts/change.ts";
+import type { SnapshotChunk, Source } from "../../contracts/source.ts";
+import type { Sync } from "../../contracts/sync.ts";
+import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
+import type { Entry } from "../delivery/entry.ts";
+import { toDelivery } from "../delivery/delivery.ts";
+import { KeyedQueue } from "../delivery/keyed-queue.ts";
+import { AckTracker } from "../progress/ack-tracker.ts";
+import { Backfill } from "./backfill.ts";
+import { Intake } from "./intake.ts";
+import { Mappings } from "./mappings.ts";
+import { fillEntries } from "./refill.ts";
+import { Seam } from "./seam.ts";
+
+// The whole capture against a model of a database: transactions that insert, update (partly), delete and rename rows; commits that are in
+// the log before they are visible; a stream that is behind; a backfill in small chunks, read at some moment and queued at
+// a later one; deliveries that finish in any order. At the end the destination must hold what the table holds.
+
+const relation = relationWith({ id: "bigint", v: "bigint", big: "text" });
+const KEYS = ["1", "2", "3"];
+type Row = { readonly v: string; readonly big: string };
+type Table = Map<string, Row>;
+
+interface Operation {
+  readonly kind: "put" | "touch" | "delete" | "rename";
+  readonly key: string;
+  readonly to: string;
+}
+
+class Database {
+  readonly now: Table = new Map();
+  readonly log: { readonly id: string; readonly changes: readonly Change[]; readonly keys: ReadonlySet<string> }[] = [];
+  /** Indexes of the log's transactions that snapshots see. */
+  readonly visible = new Set<number>();
+  #version = 0;
+
+  commit(operations: readonly Operation[]): void {
+    const keys = new Set(operations.flatMap(({ key, to }) => [key, to]));
+    // Row locks: who changes a row has seen the last one who did.
+    for (const [index, transaction] of this.log.entries()) {
+      if ([...transaction.keys].some((key) => keys.has(key))) this.visible.add(index);
+    }
+    const commit = this.log.length + 1;
+    const transaction = { id: `x${commit}`, committedAt: 0n };
+    const changes: Change[] = [];
+    const add = (op: Change["op"], before: Values | null, after: Values | null): void => {
+      changes.push({ op, relation, before, after, transaction, position: place(commit, changes.length + 1) });
+    };
+    for (const { kind, key, to } of operations) {
+      const row = this.now.get(key);
+      this.#version += 1;
+      const v = String(this.#version);
+      if (kind === "put" && row === undefined) {
+        this.now.set(key, { v, big: `b${v}` });
+        add("insert", null, [key, v, `b${v}`]);
+      } else if (kind === "put") {
+        this.now.set(key, { v, big: `b${v}` });
+        add("update", null, [key, v, `b${v}`]);
+      } else if (row === undefined) continue;
+      else if (kind === "touch") {
+        this.now.set(key, { v, big: row.big });
+        add("update", null, [key, v, UNCHANGED]);
+      } else if (kind === "delete") {
+        this.now.delete(key);
+        add("delete", [key, UNCHANGED, UNCHANGED], null);
+      } else if (!this.now.has(to)) {
+        this.now.delete(key);
+        this.now.set(to, { v, big: row.big });
+        add("update", [key, UNCHANGED, UNCHANGED], [to, v, UNCHANGED]);
+      }
+    }
+    this.log.push({ id: transaction.id, changes, keys });
+  }
+
+  /** The table as the transactions that are visible now have left it. */
+  snapshot(): { readonly table: Table; readonly high: number; sees(id: string): boolean } {
+    const seen = new Set([...this.visible].map((index) => this.log[index]!.id));
+    const table: Table = new Map();
+    let high = 0;
+    for (const [index, { id, changes }] of this.log.entries()) {
+      if (!seen.has(id)) continue;
+      high = index + 1;
+      for (const { before, after } of changes) {
+        const old = (before?.[0] ?? after?.[0]) as string;
+        const big = table.get(old)?.big;
+        table.delete(old);
+        if (after === null) continue;
+        table.set(after[0] as string, {
+          v: after[1] as string,
+          big: after[2] === UNCHANGED ? big! : (after[2] as string),
+        });
+      }
+    }
+    return { table, high, sees: (id) => seen.has(id) };
+  }
+}
+
+const place = (commit: number, ordinal: number): string =>
+  `${String(commit).padStart(4, "0")}-${String(ordinal).padStart(4, "0")}`;
+
+const operation: fc.Arbitrary<Operation> = fc.record({
+  kind: fc.constantFrom("put", "put", "touch", "delete", "rename", "rename"),
+  key: fc.constantFrom(...KEYS),
+  to: fc.constantFrom(...KEYS),
+});
+const move = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ commit: fc.array(operation, { minLength: 1, maxLength: 3 }) }) },
+  { weight: 3, arbitrary: fc.record({ show: fc.nat({ max: 20 }) }) },
+  { weight: 4, arbitrary: fc.constant("stream" as const) },
+  { weight: 3, arbitrary: fc.constant("read" as const) },
+  { weight: 4, arbitrary: fc.record({ send: fc.integer({ min: 1, max: 3 }), last: fc.boolean() }) },
+);
+
+async function play(mode: Sync["mode"], partialUpdates: boolean, moves: readonly unknown[]): Promise<void> {
+  const sync = syncWith({ mode });
+  const database = new Database();
+  const queue = new KeyedQueue({ merges: true });
+  const tracker = new AckTracker("");
+  const seam = new Seam();
+  const mappings = new Mappings(sync);
+  const intake = new Intake({ sync, mappings, relation, queue, tracker, seam, partialUpdates, after: "" });
+  let streamed = 0;
+  let waiting: (() => void) | null = null;
+
+  const chunkOf = (
+    snapshot: ReturnType<Database["snapshot"]>,
+    keys: readonly string[],
+    next: string | null,
+  ): SnapshotChunk => ({
+    relation,
+    rows: keys.map((key): Values => [key, snapshot.table.get(key)!.v, snapshot.table.get(key)!.big]),
+    next: next === null ? null : [next],
+    high: place(snapshot.high, 9999),
+    sees: (id) => snapshot.sees(id),
+  });
+  /** What is read is seen at one moment and comes at a later one: when a move says so. */
+  const later = <T>(answer: T): Promise<T> => new Promise((resolve) => (waiting = () => resolve(answer)));
+  const source = {
+    settle: async () => {
+      for (const index of database.log.keys()) database.visible.add(index);
+    },
+    snapshot: (_model: unknown, after: readonly string[] | null) => {
+      const snapshot = database.snapshot();
+      const keys = [...snapshot.table.keys()].sort().filter((key) => after === null || key > after[0]!);
+      const rows = keys.slice(0, 2);
+      return later(chunkOf(snapshot, rows, keys.length > 2 ? rows.at(-1)! : null));
+    },
+    lookup: (_model: unknown, keys: readonly (readonly string[])[]) => {
+      const snapshot = database.snapshot();
+      const found = keys.map(([key]) => key!).filter((key) => snapshot.table.has(key));
+      return later(chunkOf(snapshot, found, null));
+    },
+  } as unknown as Source;
+  const backfill = new Backfill({
+    sync,
+    source,
+    queue,
+    seam,
+    progress: { generation: 0, after: null, rows: 0 },
+    mappings,
+    streamAt: () => place(streamed, 9999),
+    wake: () => {},
+    log: {
+      debug() {},
+      info() {},
+      warn() {},
+      error() {},
+      child: () => {
+        throw new Error("unused");
+      },
+    },
+  });
+
+  const destination: Table = new Map();
+  /** Reads for single rows: at this very moment; what was not visible then is soon after. */
+  const reader = {
+    lookup: async (_model: unknown, keys: readonly (readonly string[])[]) => {
+      const snapshot = database.snapshot();
+      for (const index of database.log.keys()) database.visible.add(index);
+      return chunkOf(
+        snapshot,
+        keys.map(([key]) => key!).filter((key) => snapshot.table.has(key)),
+        null,
+      );
+    },
+  } as unknown as Source;
+  const deliver = async (entry: Entry): Promise<void> => {
+    const needless = entry.fill ? await fillEntries(reader, sync, mappings, [entry], new AbortController().signal) : [];
+    if (entry.op !== "barrier" && needless.length === 0) {
+      const { op, key, record } = toDelivery("s", entry);
+      const [id] = key as [string];
+      const [, v, big] = record.values as [Value, Value, Value];
+      if (op === "delete") destination.delete(id);
+      else
+        destination.set(id, {
+          v: v as string,
+          big: big === UNCHANGED ? (destination.get(id)?.big ?? "?") : (big as string),
+        });
+    }
+    queue.finish(entry);
+  };
+  const stream = (): void => {
+    const transaction = database.log[streamed];
+    if (transaction === undefined) return;
+    streamed += 1;
+    intake.accept({ changes: transaction.changes, end: place(streamed, 9999), bytes: 0 });
+  };
+  const arrive = async (): Promise<void> => {
+    const answer = waiting;
+    waiting = null;
+    answer?.();
+    // The backfill goes on in promises of its own; a re-read waits some milliseconds.
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  };
+
+  // Rows from before, some of them streamed already.
+  database.commit([
+    { kind: "put", key: "1", to: "1" },
+    { kind: "put", key: "3", to: "3" },
+  ]);
+  stream();
+  const running = backfill.run(new AbortController().signal);
+  await arrive();
+  const sent: Entry[] = [];
+  for (const item of moves as readonly (
+    | "stream"
+    | "read"
+    | { commit: Operation[] }
+    | { show: number }
+    | { send: number; last: boolean }
+  )[]) {
+    if (item === "stream") stream();
+    else if (item === "read") await arrive();
+    else if ("show" in item) {
+      if (item.show < database.log.length) database.visible.add(item.show);
+    } else if ("commit" in item) database.commit(item.commit);
+    else {
+      sent.push(...queue.take(item.send, 1e9));
+      if (item.last && sent.length > 0) await deliver(sent.pop()!);
+    }
+  }
+  // Everything comes to its end, still interleaved.
+  let ended = false;
+  void running.then(() => (ended = true));
+  for (const index of database.log.keys()) database.visible.add(index);
+  while (!ended) {
+    await arrive();
+    if (!ended && waiting === null) await new Promise((resolve) => setTimeout(resolve, 12));
+  }
+  while (streamed < database.log.length) stream();
+  do {
+    for (const entry of sent.splice(0)) await deliver(entry);
+    sent.push(...queue.take(2, 1e9));
+  } while (sent.length > 0);
+
+  expect(Object.fromEntries(destination)).toEqual(Object.fromEntries(database.now));
+  expect(queue.entries).toBe(0);
+  expect(tracker.idle).toBe(true);
+  expect(backfill.progress).toBe(null);
+}
+
+test.each([
+  { partialUpdates: false, what: "whole rows" },
+  { partialUpdates: true, what: "parts of rows" },
+])(
+  "a mirror that takes $what ends as the table, whatever meets whatever",
+  { timeout: 60_000 },
+  async ({ partialUpdates }) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(move, { minLength: 4, maxLength: 30, size: "max" }), (moves) =>
+        play("mirror", partialUpdates, moves),
+      ),
+      { numRuns: 4000, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
+    );
+  },
+);
