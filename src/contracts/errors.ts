@@ -179,8 +179,8 @@ export const CATALOGUE = {
   // state and configuration
   "state.corrupt": {
     consequence: "config",
-    meaning: "The state file is damaged. It is not guessed at.",
-    hint: "Restore the file, or move it away and `tailrace resync` each sync.",
+    meaning: "The state is damaged. It is not guessed at.",
+    hint: "Restore it, or move it away and `tailrace resync` each sync.",
   },
   "state.version": {
     consequence: "config",
@@ -189,8 +189,13 @@ export const CATALOGUE = {
   },
   "state.unavailable": {
     consequence: "transient",
-    meaning: "The state could not be written (disk full, file locked). Reading stops until it can.",
-    hint: "Free the disk; nothing is lost meanwhile.",
+    meaning: "The state could not be written (disk full, file locked, database away). Reading stops until it can.",
+    hint: "Free the disk, or bring the state's database back; nothing is lost meanwhile.",
+  },
+  "state.refused": {
+    consequence: "config",
+    meaning: "The database that keeps the state refuses: a password, a certificate, a privilege, a setting.",
+    hint: "The message says what. docs/state.md has the GRANTs that are needed.",
   },
   "state.lease_held": {
     consequence: "transient",

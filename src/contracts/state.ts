@@ -30,12 +30,15 @@ export interface StateStore extends AsyncDisposable {
 
 export interface Lease extends AsyncDisposable {
   readonly sync: string;
-  /** Aborted when another holder has taken over: nothing may be sent or written after that. */
+  /**
+   * Aborted when another holder has taken over, or may do so from now on: nothing may be sent or written after that. Reading
+   * it looks anew: a process that slept sees at once that its time is over, before any timer has its turn.
+   */
   readonly lost: AbortSignal;
   load(): Promise<SyncState | null>;
   /**
    * Stores all of it or nothing. Rejects with `state.lease_lost` when fenced, `state.unavailable` when it could not be
-   * written (to be tried again); a position that would move backwards without `reset` is an `internal.defect`.
+   * written (nothing of it is, and it is to be tried again); a position that would move backwards without `reset` is an `internal.defect`.
    * A dead letter whose id is there already replaces it; an id in both `deadLetters` and `resolved` stays.
    */
   commit(change: StateChange): Promise<void>;

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TailraceError } from "../../contracts/errors.ts";
 import { checkpointAt, letterOf } from "../../../test/support/state-values.ts";
-import { checksum } from "./checksum.ts";
+import { checksum } from "../checksum.ts";
 import { openSqliteState } from "./index.ts";
 import { StateDatabase } from "./state-database.ts";
 

@@ -3,7 +3,7 @@ import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, rename
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { TailraceError } from "../../contracts/errors.ts";
-import { checksum } from "./checksum.ts";
+import { checksum } from "../checksum.ts";
 import { APPLICATION_ID, migrate, SCHEMA_VERSION, schemaText } from "./schema.ts";
 import { corrupt, isGeneral, sqliteError } from "./sqlite-error.ts";
 

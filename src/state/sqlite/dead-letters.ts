@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../contracts/errors.ts";
 import type { DeadLetter } from "../../contracts/state.ts";
-import { checksum } from "./checksum.ts";
+import { checksum } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import { corrupt } from "./sqlite-error.ts";
 

@@ -1,5 +1,5 @@
 import type { SyncRequest } from "../../contracts/state.ts";
-import { checksum } from "./checksum.ts";
+import { checksum } from "../checksum.ts";
 import type { Connection } from "./connection.ts";
 import { corrupt } from "./sqlite-error.ts";
 

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { checksum } from "./checksum.ts";
+import { checksum } from "../checksum.ts";
 
 /** "Trce": tells our file from any other SQLite database. */
 export const APPLICATION_ID = 0x54726365;

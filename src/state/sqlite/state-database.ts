@@ -7,13 +7,14 @@ import type {
   SyncRequest,
   SyncState,
 } from "../../contracts/state.ts";
+import { apply, NOTHING_YET } from "../apply.ts";
 import { Connection } from "./connection.ts";
 import { openDatabaseFile } from "./database-file.ts";
 import { DeadLetters, type FailureGroup } from "./dead-letters.ts";
 import { leaseLost, Leases, type Held } from "./leases.ts";
 import { Reports, type StoredReport } from "./reports.ts";
 import { Requests, type StoredRequest } from "./requests.ts";
-import { apply, NOTHING_YET, SyncRows } from "./sync-rows.ts";
+import { SyncRows } from "./sync-rows.ts";
 
 export interface StateDatabaseOptions {
   readonly path: string;

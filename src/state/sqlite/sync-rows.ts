@@ -1,16 +1,7 @@
-import type { BackfillProgress, Checkpoint, StateChange, SyncState } from "../../contracts/state.ts";
-import { TailraceError } from "../../contracts/errors.ts";
-import { checksum, contentName } from "./checksum.ts";
+import type { BackfillProgress, Checkpoint, SyncState } from "../../contracts/state.ts";
+import { checksum, contentName } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import { corrupt } from "./sqlite-error.ts";
-
-export const NOTHING_YET: SyncState = {
-  checkpoint: null,
-  paused: false,
-  stopped: null,
-  generation: 0,
-  counts: { delivered: 0, rejected: 0 },
-};
 
 const COLUMNS = "name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, checksum";
 
@@ -121,28 +112,4 @@ export class SyncRows {
     this.#incarnations.set(name, text);
     return text;
   }
-}
-
-/** The state after `change`. Throws when it would move a position backwards without `reset`: a defect of the caller. */
-export function apply(before: SyncState, change: StateChange): SyncState {
-  const reset = change.reset === true;
-  const checkpoint = change.checkpoint === undefined ? before.checkpoint : change.checkpoint;
-  if (!reset && before.checkpoint !== null) {
-    if (checkpoint === null) throw backwards("to nothing");
-    if (checkpoint.position < before.checkpoint.position) throw backwards(`to ${checkpoint.position}`);
-  }
-  return {
-    checkpoint,
-    paused: change.paused ?? before.paused,
-    stopped: change.stopped === undefined ? before.stopped : change.stopped,
-    generation: before.generation + (reset ? 1 : 0),
-    counts: {
-      delivered: before.counts.delivered + (change.counts?.delivered ?? 0),
-      rejected: before.counts.rejected + (change.counts?.rejected ?? 0),
-    },
-  };
-}
-
-function backwards(where: string): TailraceError {
-  return new TailraceError("internal.defect", `a checkpoint must not move backwards ${where} without a reset`);
 }
