@@ -4,18 +4,19 @@ import { dirname } from "node:path";
 import type { Log } from "../contracts/log.ts";
 import { type CheckedFinding, findingOf } from "./checked-finding.ts";
 import type { Config } from "./config/load.ts";
-import { openState } from "./project.ts";
+import { nameOfState, openState } from "./project.ts";
 
 /** Whether the state can be opened, or made. Neither is done. */
 export async function checkState(config: Config, log: Log): Promise<readonly CheckedFinding[]> {
-  const { path } = config.state;
-  const about = { kind: "state", name: path } as const;
+  const about = { kind: "state", name: nameOfState(config) } as const;
   try {
     await using store = await openState(config, log, { readOnly: true });
     await store.statuses();
   } catch (error) {
     return [findingOf(about, error)];
   }
+  if (config.state.type === "postgres") return [];
+  const { path } = config.state;
   const place = await nearest(path);
   try {
     await access(place, constants.W_OK);

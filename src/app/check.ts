@@ -8,7 +8,7 @@ import { checkState } from "./check-state.ts";
 import { type About, type CheckedFinding, findingOf } from "./checked-finding.ts";
 import type { Config } from "./config/load.ts";
 import { mapSync, type MappedSync } from "./mapped-sync.ts";
-import { createDestination, createSource } from "./project.ts";
+import { createDestination, createSource, nameOfState } from "./project.ts";
 import { refuseUnsupported, targetOf } from "./running/target.ts";
 
 export interface CheckReport {
@@ -85,7 +85,7 @@ export async function check(
       detail: `${sync.model.name} → ${sync.destination}, ${sync.mode}`,
       seen: (looked.get(sync)?.mapped ?? null) !== null,
     })),
-    { kind: "state" as const, name: config.state.path, detail: "", seen: true },
+    { kind: "state" as const, name: nameOfState(config), detail: "", seen: true },
   ];
   return { checked, findings, ok: findings.every(({ level }) => level !== "error") };
 }

@@ -2,6 +2,7 @@ import type { Destination } from "../contracts/destination.ts";
 import type { Log } from "../contracts/log.ts";
 import type { Source } from "../contracts/source.ts";
 import type { StateStore } from "../contracts/state.ts";
+import { describeState } from "../state/postgres/where.ts";
 import { openSqliteState } from "../state/sqlite/index.ts";
 import type { Config } from "./config/load.ts";
 
@@ -21,10 +22,21 @@ export function createDestination(config: Config, name: string, log: Log): Desti
   });
 }
 
-export function openState(
+export async function openState(
   config: Config,
   log: Log,
   options: { readonly readOnly?: boolean } = {},
 ): Promise<StateStore> {
-  return openSqliteState({ path: config.state.path, log, ...options });
+  const { state, baseDirectory } = config;
+  if (state.type === "sqlite") return openSqliteState({ path: state.path, log, ...options });
+  // Who keeps the state in a file need not load the driver for it.
+  const { openPostgresState } = await import("../state/postgres/index.ts");
+  const { url, schema, tls } = state;
+  return openPostgresState({ url, schema, tls, baseDirectory, log, ...options });
+}
+
+/** Where the state is, without its secrets. */
+export function nameOfState({ state }: Config): string {
+  if (state.type === "sqlite") return state.path;
+  return describeState({ url: state.url, tls: state.tls }, state.schema);
 }

@@ -2,6 +2,7 @@ import type { DestinationConnector } from "../../contracts/destination.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { SourceConnector } from "../../contracts/source.ts";
 import type { Sync } from "../../contracts/sync.ts";
+import type { StateSettings } from "./schema.ts";
 
 /** The checked configuration. It does not know in which language it was written. */
 export interface Config {
@@ -16,8 +17,8 @@ export interface Config {
   readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
   /** In the order of the files. */
   readonly syncs: readonly Sync[];
-  /** `path` is absolute. */
-  readonly state: { readonly path: string };
+  /** A `path` is absolute, a `url` holds secrets. */
+  readonly state: StateSettings;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
 }
 

@@ -30,7 +30,7 @@ function constants(sync: Sync): Record<string, unknown> {
 test("what is not said has its default", async () => {
   const config = await load("001-smallest");
   expect(config).toMatchObject({ name: "tailrace", log: { level: "info" } });
-  expect(config.state.path).toBe(join(GOOD, "001-smallest", ".tailrace/state.db"));
+  expect(config.state).toEqual({ type: "sqlite", path: join(GOOD, "001-smallest", ".tailrace/state.db") });
   expect(config.files).toEqual([join(GOOD, "001-smallest", "tailrace.yml")]);
   expect(config.sources.get("shop")).toMatchObject({ type: "postgres", at: "tailrace.yml:2:3" });
   expect(config.sources.get("shop")?.settings).toEqual({ url: "postgres://db/shop", port: 5432 });
@@ -61,7 +61,7 @@ test("what is not said has its default", async () => {
 test("every key arrives", async () => {
   const config = await load("005-every-key");
   expect(config.name).toBe("shop-eu");
-  expect(config.state.path).toBe(join(GOOD, "005-every-key", "state/here.db"));
+  expect(config.state).toEqual({ type: "sqlite", path: join(GOOD, "005-every-key", "state/here.db") });
   expect(config.log).toEqual({ level: "debug" });
   expect(config.sources.get("shop")?.settings).toEqual({
     host: "db.example.com",
@@ -194,4 +194,11 @@ test("a path may name a file or a folder", async () => {
     "001-smallest/tailrace.yml:8:3",
   );
   expect((await loadConfig({ ...options, path: "013-folder/tailrace" })).syncs).toHaveLength(2);
+});
+
+test("a state in PostgreSQL has its url, and a schema of its own", async () => {
+  const config = await load("021-state-in-postgres", { CANARY: "p" });
+  const { url, ...rest } = config.state as Extract<typeof config.state, { type: "postgres" }>;
+  expect(new URL(url).pathname).toBe("/state");
+  expect(rest).toEqual({ type: "postgres", schema: "tailrace", tls: { ca: "ca.pem" } });
 });

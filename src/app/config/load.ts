@@ -57,7 +57,10 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
     destinations,
     models,
     syncs,
-    state: { path: resolve(baseDirectory, project.state.path) },
+    state:
+      project.state.type === "sqlite"
+        ? { ...project.state, path: resolve(baseDirectory, project.state.path) }
+        : project.state,
     log: { level: project.log.level },
   };
 }

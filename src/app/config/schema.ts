@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { checkAddress, connectionFields, type ConnectionSettings } from "../../kit/postgres/settings.ts";
 import { DURATION, durationMs, RATE, ratePerSecond, SIZE, sizeBytes } from "./units.ts";
 
 /**
@@ -210,18 +211,72 @@ export const destinationBase = z.strictObject({
     }),
 });
 
+/** Which keys belong to which type is checked here, so that there is one table of them all. */
+export const state = z
+  .strictObject({
+    type: z
+      .enum(["sqlite", "postgres"])
+      .default("sqlite")
+      .meta({
+        description: "`sqlite`: a file, for one machine. `postgres`: a database, which several machines share.",
+      }),
+    path: text.optional().meta({
+      description:
+        "Type `sqlite`: the file that holds checkpoints and failures, relative to this file. Default: `.tailrace/state.db`.",
+      examples: [".tailrace/state.db"],
+    }),
+    url: text.optional().meta({
+      secret: true,
+      description: "Type `postgres`: the database. Reserved characters are %-encoded.",
+      examples: ["postgres://USER:PASSWORD@HOST:5432/DATABASE"],
+    }),
+    schema: text.optional().meta({
+      description: "Type `postgres`: the schema of the state's tables, which are made there. Default: `tailrace`.",
+    }),
+    tls: connectionFields.tls.meta({
+      description: "Type `postgres`: TLS to the database; a word alone is its `mode`.",
+      examples: ["{ mode: verify-full, ca: ca.pem }"],
+    }),
+  })
+  .superRefine((value, context) => {
+    const wrong = (key: string, message: string): void => {
+      context.addIssue({ code: "custom", message, path: [key] });
+    };
+    if (value.type === "postgres") {
+      if (value.path !== undefined)
+        wrong("path", "`path` is for type `sqlite`; a state of type `postgres` has a `url`");
+      if (value.url === undefined)
+        context.addIssue({ code: "custom", message: "`state` of type `postgres` needs a `url`" });
+      else checkAddress(value, context);
+      if (Buffer.byteLength(value.schema ?? "") > 63) wrong("schema", "`schema` is longer than 63 bytes");
+    } else
+      for (const key of ["url", "schema", "tls"] as const)
+        if (value[key] !== undefined) wrong(key, `\`${key}\` is for a state of type \`postgres\``);
+  })
+  .transform(({ type, path, url, schema, tls }): StateSettings =>
+    type === "postgres"
+      ? { type, url: url ?? "", schema: schema ?? "tailrace", tls }
+      : { type, path: path ?? ".tailrace/state.db" },
+  );
+
+/** Where progress is kept. */
+export type StateSettings =
+  | { readonly type: "sqlite"; readonly path: string }
+  | {
+      readonly type: "postgres";
+      /** Secret. */
+      readonly url: string;
+      readonly schema: string;
+      readonly tls: ConnectionSettings["tls"];
+    };
+
 export const project = z.strictObject({
   name: name.default("tailrace").meta({
     description:
       "The project. Part of the names of what is made on the source, so two projects on one database need two names.",
     examples: ["shop"],
   }),
-  state: z
-    .strictObject({
-      path: text
-        .default(".tailrace/state.db")
-        .meta({ description: "The SQLite file that holds checkpoints and failures, relative to this file." }),
-    })
+  state: state
     .prefault({})
     .meta({ description: "Where progress is kept.", examples: ["{ path: .tailrace/state.db }"] }),
   log: z
