@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { relationWith, syncWith } from "../../../test/support/syncs.ts";
+import { silent } from "../../../test/support/webhook.ts";
 import type { Change } from "../../contracts/change.ts";
 import type { SnapshotChunk, Source } from "../../contracts/source.ts";
 import type { Sync } from "../../contracts/sync.ts";
@@ -120,7 +121,7 @@ async function play(mode: Sync["mode"], partialUpdates: boolean, moves: readonly
   const queue = new KeyedQueue({ merges: true });
   const tracker = new AckTracker("");
   const seam = new Seam();
-  const mappings = new Mappings(sync);
+  const mappings = new Mappings(sync, silent);
   const intake = new Intake({ sync, mappings, relation, queue, tracker, seam, partialUpdates, after: "" });
   let streamed = 0;
   let waiting: (() => void) | null = null;
@@ -163,15 +164,7 @@ async function play(mode: Sync["mode"], partialUpdates: boolean, moves: readonly
     mappings,
     streamAt: () => place(streamed, 9999),
     wake: () => {},
-    log: {
-      debug() {},
-      info() {},
-      warn() {},
-      error() {},
-      child: () => {
-        throw new Error("unused");
-      },
-    },
+    log: silent,
   });
 
   const destination: Table = new Map();
@@ -243,13 +236,12 @@ async function play(mode: Sync["mode"], partialUpdates: boolean, moves: readonly
     }
   }
   // Everything comes to its end, still interleaved.
-  let ended = false;
-  void running.then(() => (ended = true));
   for (const index of database.log.keys()) database.visible.add(index);
-  while (!ended) {
-    await arrive();
-    if (!ended && waiting === null) await new Promise((resolve) => setTimeout(resolve, 12));
-  }
+  const end = running.then(() => true);
+  const soon = (): Promise<boolean> =>
+    new Promise((resolve) => setTimeout(() => resolve(false), waiting === null ? 12 : 0));
+  do await arrive();
+  while (!(await Promise.race([end, soon()])));
   while (streamed < database.log.length) stream();
   do {
     for (const entry of sent.splice(0)) await deliver(entry);
