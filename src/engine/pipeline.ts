@@ -232,6 +232,11 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     return fillEntries(this.#options.source, this.sync, this.#options.mappings, entries, signal);
   }
 
+  maySend(): boolean {
+    // A process that slept learns it here, and not when a timer has its turn: the lease looks when it is asked.
+    return !this.#options.lease.lost.aborted;
+  }
+
   delivered(entries: readonly Entry[]): void {
     const now = Date.now();
     let last: object | null = null;

@@ -49,6 +49,7 @@ function laneWith(
     [Symbol.asyncDispose]: async () => {},
   };
   const owner: LaneOwner = {
+    maySend: () => true,
     fill: async () => [],
     delivered: (entries) => void delivered.push(...entries),
     rejected: (entry, error) => void rejected.push({ entry, error }),

@@ -24,6 +24,8 @@ export interface LaneOwner {
   delivered(entries: readonly Entry[]): void;
   /** A dead letter is to be kept; the entry is about to be finished. */
   rejected(entry: Entry, error: TailraceError): void;
+  /** Whether the sync is still ours, at this moment; if not, the signal is aborted. Asked before everything that is sent. */
+  maySend(): boolean;
   /** What a transactional writer is to store with these entries. */
   progressWith(entries: readonly Entry[]): string;
   /** Resolves when every dead letter so far is durable. */
@@ -235,9 +237,10 @@ export class Lane implements GateUser {
 
   async #write(entries: readonly Entry[], deliveries: readonly Delivery[]): Promise<readonly Outcome[]> {
     const transactional = this.#writer.transactional;
-    if (transactional === undefined) return this.#writer.write(deliveries, this.#signal);
     // The progress speaks for dead letters too, so these must be durable before it is.
-    await this.#owner.deadLettersDurable();
+    if (transactional !== undefined) await this.#owner.deadLettersDurable();
+    if (!this.#owner.maySend()) throw new TailraceError("state.lease_lost", "the sync is not ours any more");
+    if (transactional === undefined) return this.#writer.write(deliveries, this.#signal);
     return transactional.writeWith(deliveries, this.#owner.progressWith(entries), this.#signal);
   }
 
