@@ -66,7 +66,10 @@ export class SourceRunner {
   async #acquire(signal: AbortSignal): Promise<void> {
     const { store, syncs } = this.#options;
     for (const sync of [...syncs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      const lease = await store.acquire(sync.name, signal);
+      const tell = setTimeout(() => {
+        this.#log.info("another process runs this sync; standing by, to take over when it ends", { sync: sync.name });
+      }, STANDBY_TOLD_MS);
+      const lease = await store.acquire(sync.name, signal).finally(() => clearTimeout(tell));
       const state = (await lease.load()) ?? EMPTY;
       this.#members.push(new Member(sync, lease, state, this.#log.child({ sync: sync.name })));
     }
@@ -411,6 +414,7 @@ function needsPerson({ consequence }: TailraceError): boolean {
 const BUDGET_BYTES = 8 * 1024 * 1024;
 const MIN_BUDGET_BYTES = 2 * 1024 * 1024;
 const GRACE_MS = 25_000;
+const STANDBY_TOLD_MS = 1_000;
 const REPORT_MS = 1_000;
 const CONTROL_MS = 250;
 const RETRY_MEMBER_MS = 5_000;
