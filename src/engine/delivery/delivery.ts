@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Delivery, MappedRecord } from "../../contracts/destination.ts";
+import type { Position } from "../../contracts/change.ts";
+import type { Delivery, DeliveryOp, MappedRecord } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
@@ -43,26 +44,73 @@ export function readId(sync: string, generation: number, key: string): string {
 
 /** The delivery of an entry, mapped. Throws delivery.mapping or delivery.no_match. */
 export function toDelivery(sync: string, entry: Entry): Delivery {
-  const { mapping, change, op } = entry;
+  const { mapping, op } = entry;
   if (op === "barrier") throw new TailraceError("internal.defect", "A barrier is never sent.");
   const row = entry.after ?? entry.before!;
-  const match = mapping.matchValues(row);
-  if (op !== "event" && op !== "create") requireMatch(mapping.match, match);
-  const position = change === null ? entry.readAt : change.position;
-  return {
-    id: change === null ? entry.readId! : `${sync}-${position}${entry.half}`,
-    op,
-    key: keyValues(mapping.relation, row),
-    match,
-    record: recordOf(entry),
-    old: op === "event" && entry.before !== null ? mapping.old(entry.before) : null,
-    change: entry.event,
-    position,
-    committedAt: change === null ? null : change.transaction.committedAt,
-    attempt: entry.attempts,
-    bytes: entry.bytes,
-    relation: mapping.relation,
-  };
+  if (op !== "event" && op !== "create") requireMatch(mapping.match, mapping.matchValues(row));
+  for (const place of mapping.relation.key) keyText(mapping.relation, row, place);
+  return new EntryDelivery(sync, entry, op);
+}
+
+/**
+ * A view of an entry, which does not change while it is sent. Thousands are on their way at a time, so that what can be made
+ * when it is asked for is not kept.
+ */
+class EntryDelivery implements Delivery {
+  readonly #sync: string;
+  readonly #entry: Entry;
+  readonly op: DeliveryOp;
+  readonly record: MappedRecord;
+  readonly old: MappedRecord | null;
+  readonly attempt: number;
+
+  /** Maps, and throws where that cannot be done. */
+  constructor(sync: string, entry: Entry, op: DeliveryOp) {
+    this.#sync = sync;
+    this.#entry = entry;
+    this.op = op;
+    this.record = recordOf(entry);
+    this.old = op === "event" && entry.before !== null ? entry.mapping.old(entry.before) : null;
+    this.attempt = entry.attempts;
+  }
+
+  get id(): string {
+    const { change, readId: id, half } = this.#entry;
+    return change === null ? id! : `${this.#sync}-${change.position}${half}`;
+  }
+
+  get key(): readonly string[] {
+    return keyValues(this.relation, this.#row);
+  }
+
+  get match(): readonly Value[] {
+    return this.#entry.mapping.matchValues(this.#row);
+  }
+
+  get change(): Delivery["change"] {
+    return this.#entry.event;
+  }
+
+  get position(): Position {
+    const { change, readAt } = this.#entry;
+    return change === null ? readAt : change.position;
+  }
+
+  get committedAt(): bigint | null {
+    return this.#entry.change?.transaction.committedAt ?? null;
+  }
+
+  get bytes(): number {
+    return this.#entry.bytes;
+  }
+
+  get relation(): Relation {
+    return this.#entry.mapping.relation;
+  }
+
+  get #row(): Values {
+    return this.#entry.after ?? this.#entry.before!;
+  }
 }
 
 function recordOf(entry: Entry): MappedRecord {
