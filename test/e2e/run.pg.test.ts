@@ -175,6 +175,26 @@ describe("operating", () => {
     expect(difference).toMatchObject({ rows: 2, equal: true });
   });
 
+  test("a dropped table stops its sync by name; the other syncs of the source go on", { timeout: 90_000 }, async () => {
+    await using database = await testDatabase();
+    await database.sql("CREATE TABLE users (id int PRIMARY KEY, name text); CREATE TABLE load (id int PRIMARY KEY)");
+    await using receiver = await startReceiver();
+    await using at = await testProject(
+      webhookTo(
+        database,
+        receiver,
+        "users: { model: users, destination: receiver, mode: mirror }\n  load: { model: load, destination: receiver, mode: mirror }",
+      ),
+    );
+    const tailrace = (...args: string[]) => runCli([...args, "-c", at.folder], { cwd: at.folder });
+    expect((await tailrace("run", "--once")).code).toBe(0);
+    await database.sql("DROP TABLE load; INSERT INTO users VALUES (1, 'goes on')");
+    const result = await tailrace("run", "--once");
+    expect(result.code).toBe(1);
+    expect(result.stdout).toContain("source.model");
+    expect(receiver.counts.acknowledgedRows).toBe(1);
+  });
+
   test(
     "a poison row becomes a dead letter; when it is mended, a retry sends what it is now",
     { timeout: 90_000 },

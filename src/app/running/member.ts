@@ -18,6 +18,8 @@ export class Member implements AsyncDisposable {
   pipeline: Pipeline | null = null;
   /** Why there is no pipeline, where that passes by itself. */
   waitsFor: TailraceError | null = null;
+  /** Its table is not there (any more), or has no such key: the source is opened without it. */
+  modelIsBroken = false;
   #backfillLoggedAtMs = Date.now();
 
   constructor(sync: Sync, lease: Lease, state: SyncState, log: Log) {
@@ -36,9 +38,11 @@ export class Member implements AsyncDisposable {
     return !this.state.paused && this.state.stopped === null && !this.lease.lost.aborted;
   }
 
-  /** Its place in the log is known to be gone: the source need not keep anything for it. */
+  /** Its place in the log is known to be gone, or means nothing: the source need not keep anything for it. */
   get lostItsPlace(): boolean {
-    return this.state.stopped !== null && CATALOGUE[this.state.stopped.code].consequence === "gap";
+    return (
+      this.modelIsBroken || (this.state.stopped !== null && CATALOGUE[this.state.stopped.code].consequence === "gap")
+    );
   }
 
   /** What the source must keep for it: nothing, for one that never ran. */

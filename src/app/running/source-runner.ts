@@ -143,11 +143,28 @@ export class SourceRunner {
     } catch (error) {
       if (round.signal.aborted) return null;
       const failure = TailraceError.from(error, "source.unreachable");
-      if (failure.consequence !== "gap") throw failure;
-      await this.#stopThoseWithAGap(present, models, round);
+      if (failure.consequence === "gap") await this.#stopThoseWithAGap(present, models, round);
+      else if (failure.code !== "source.model" || !(await this.#setAsideBroken(present, round))) throw failure;
       round.end("again");
       return null;
     }
+  }
+
+  /** A table that was dropped or renamed stops the syncs that read it, not those of other tables. False: no model is broken. */
+  async #setAsideBroken(present: readonly Member[], round: Round): Promise<boolean> {
+    let found = false;
+    for (const member of present) {
+      try {
+        await this.#options.source.describe(member.sync.model, round.signal);
+      } catch (error) {
+        const failure = TailraceError.from(error, "source.unreachable");
+        if (failure.code !== "source.model") throw failure;
+        found = true;
+        member.modelIsBroken = true;
+        if (member.wanted) await this.#stop(member, failure);
+      }
+    }
+    return found;
   }
 
   /** A gap may be one sync's (its table was taken out of the publication for a while) or everybody's (the slot is gone). */
@@ -373,11 +390,13 @@ export class SourceRunner {
         return round.end("again");
       case "resume":
         await lease.commit({ ...taken, paused: false, stopped: null });
+        member.modelIsBroken = false;
         return round.end("again");
       case "resync":
         // What is on its way belongs to the old place in the log: it must be over before the place is given up.
         await member.close(GRACE_MS);
         await lease.commit({ ...taken, reset: true, checkpoint: null, stopped: null });
+        member.modelIsBroken = false;
         return round.end("again");
       case "retry": {
         await member.pipeline!.retry(await this.#failures(member.sync.name, request.ids));
