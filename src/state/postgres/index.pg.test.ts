@@ -132,8 +132,14 @@ describe("opening", () => {
       await database.sql(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
       await using reader = await open(true);
       expect(await reader.load("s")).toMatchObject({ checkpoint: checkpointAt(1) });
+      await database.sql(`CREATE ROLE ${role}_looks LOGIN PASSWORD 'p'; GRANT USAGE ON SCHEMA own TO ${role}_looks`);
+      await database.sql(`GRANT SELECT ON ALL TABLES IN SCHEMA own TO ${role}_looks`);
+      const looking = { url: as(database, `${role}_looks`, "p"), schema: "own", readOnly: true, log: quiet };
+      await using looker = await openPostgresState(looking);
+      expect(await looker.statuses()).toMatchObject([{ sync: "s", running: false }]);
     } finally {
       await database.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+      await database.sql(`DROP OWNED BY ${role}_looks; DROP ROLE ${role}_looks`);
     }
   });
 
