@@ -214,12 +214,9 @@ export const destinationBase = z.strictObject({
 /** Which keys belong to which type is checked here, so that there is one table of them all. */
 export const state = z
   .strictObject({
-    type: z
-      .enum(["sqlite", "postgres"])
-      .default("sqlite")
-      .meta({
-        description: "`sqlite`: a file, for one machine. `postgres`: a database, which several machines share.",
-      }),
+    type: z.enum(["sqlite", "postgres"]).default("sqlite").meta({
+      description: "`sqlite`: a file, for one machine. `postgres`: a database, which several machines share.",
+    }),
     path: text.optional().meta({
       description:
         "Type `sqlite`: the file that holds checkpoints and failures, relative to this file. Default: `.tailrace/state.db`.",

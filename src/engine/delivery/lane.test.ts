@@ -23,7 +23,13 @@ type Answer = (batch: readonly Delivery[]) => readonly Outcome[] | Promise<reado
 /** A lane with a writer that answers as it is told. */
 function laneWith(
   answer: Answer,
-  options: { merges?: boolean; limits?: Partial<LaneLimits>; concurrency?: number; perSecond?: number } = {},
+  options: {
+    merges?: boolean;
+    limits?: Partial<LaneLimits>;
+    concurrency?: number;
+    perSecond?: number;
+    maySend?: () => boolean;
+  } = {},
 ) {
   const queue = new KeyedQueue({ merges: options.merges ?? false });
   const gate = new Gate({ concurrency: options.concurrency ?? 4, perSecond: options.perSecond ?? null });
@@ -49,7 +55,7 @@ function laneWith(
     [Symbol.asyncDispose]: async () => {},
   };
   const owner: LaneOwner = {
-    maySend: () => true,
+    maySend: options.maySend ?? (() => true),
     fill: async () => [],
     delivered: (entries) => void delivered.push(...entries),
     rejected: (entry, error) => void rejected.push({ entry, error }),
@@ -94,6 +100,25 @@ const refused = new TailraceError("destination.refused", "no");
 const down = new TailraceError("destination.unavailable", "503");
 
 describe("a request", () => {
+  test("is not begun once the sync is somebody else's, and what it was to carry stays unfinished", async () => {
+    let ours = true;
+    const { add, requests, queue, abort, rejected } = laneWith(all(DELIVERED), {
+      maySend: () => {
+        // As a lease does that finds out when it is asked.
+        if (!ours) abort.abort();
+        return ours;
+      },
+    });
+    add("a", 1);
+    await pass(0);
+    ours = false;
+    add("b", 1);
+    await pass(60_000);
+    expect(requests.map(({ ids }) => ids)).toEqual([["s-p-00000001"]]);
+    expect(queue.entries).toBe(1);
+    expect(rejected).toEqual([]);
+  });
+
   test("takes everything that is ready at the end of the turn", async () => {
     const { add, requests, queue } = laneWith(all(DELIVERED));
     add("a", 1);
