@@ -17,7 +17,7 @@ function say(line: string): void {
   process.stdout.write(`${line} ${monotonicMs()}\n`);
 }
 
-const timing = { heartbeatMs: 300, leaseMs: 1_500, giveUpMs: 1_200, pollMs: 20, silentAfterMs: 800 };
+const timing = { heartbeatMs: 300, leaseMs: 2_500, giveUpMs: 1_200, pollMs: 20, silentAfterMs: 800 };
 const store = await openPostgresState({ url, log: quiet, timing });
 if (what === "rounds") {
   for (let round = 0; round < Number(rounds); round += 1) {

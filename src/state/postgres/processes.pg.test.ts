@@ -13,7 +13,7 @@ import { openPostgresState } from "./index.ts";
 
 const CHILD = fileURLToPath(new URL("../../../test/support/postgres-state-child.ts", import.meta.url));
 const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet };
-const timing = { heartbeatMs: 300, leaseMs: 1_500, giveUpMs: 1_200, pollMs: 20, silentAfterMs: 800 };
+const timing = { heartbeatMs: 300, leaseMs: 2_500, giveUpMs: 1_200, pollMs: 20, silentAfterMs: 800 };
 
 interface Child {
   readonly process: ChildProcess;

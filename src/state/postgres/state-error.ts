@@ -48,7 +48,11 @@ const SPEAKS_OF_NAMES = new Set(["08", "25", "28", "3D", "3F", "42", "53", "55",
  * must not stop a sync for good: it is `state.unavailable` then, and tried again.
  */
 export function stateError(error: unknown, where: string, moment: Moment): TailraceError {
-  if (error instanceof TailraceError) return error;
+  if (error instanceof TailraceError) {
+    // A certificate's file that is just being replaced.
+    const passing = moment === "running" && error.code === "config.invalid";
+    return passing ? new TailraceError("state.unavailable", `${where}: ${error.message}`) : error;
+  }
   if (error instanceof OutcomeUnknown) return error.failure;
   const state = sqlState(error);
   if (state === null) {

@@ -16,6 +16,7 @@ export class Term {
   #sent = now();
   #readUptimeAtMs = 0;
   #timer: NodeJS.Timeout | null = null;
+  #over = false;
 
   constructor(sync: string, giveUpMs: number, sent: Moment) {
     this.#sync = sync;
@@ -26,7 +27,7 @@ export class Term {
 
   /** Looks at the clock first: one that slept finds out before it does anything, and not when a timer has its turn. */
   get lost(): AbortSignal {
-    if (this.#leftMs() <= 0) this.#runOut();
+    if (!this.#over && this.#leftMs() <= 0) this.#runOut();
     return this.#lost.signal;
   }
 
@@ -46,6 +47,7 @@ export class Term {
 
   /** The lease was given back, or is over: no more timers. */
   close(): void {
+    this.#over = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
