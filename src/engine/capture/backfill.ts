@@ -5,7 +5,7 @@ import type { Cursor, KeyValues, SnapshotChunk, Source } from "../../contracts/s
 import type { BackfillProgress } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Values } from "../../contracts/values.ts";
-import { keyOf, keyValues, readId } from "../delivery/delivery.ts";
+import { keyOf, keyValues, readId, recordKeyOf } from "../delivery/delivery.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
 import { AckTracker, type Item } from "../progress/ack-tracker.ts";
@@ -153,7 +153,9 @@ export class Backfill {
     if (mapping.filter !== null && mapping.filter(row) !== true) return false;
     const op = READ_OPS[this.#sync.mode];
     const id = readId(this.#sync.name, this.#generation, key);
-    this.#queue.add(readEntry(mapping, op, { key, values: row, id, at: this.#streamAt() }, item.group, item.index));
+    const recordKey = recordKeyOf(mapping, this.#sync.mode, row, key);
+    const entry = { key, recordKey, values: row, id, at: this.#streamAt() };
+    this.#queue.add(readEntry(mapping, op, entry, item.group, item.index));
     return true;
   }
 

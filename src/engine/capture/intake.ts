@@ -2,8 +2,8 @@ import type { Change, ChangeBatch, Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { Sync } from "../../contracts/sync.ts";
-import { overlay, UNCHANGED, type Values } from "../../contracts/values.ts";
-import { keyOf } from "../delivery/delivery.ts";
+import { overlay, type Values } from "../../contracts/values.ts";
+import { keyOf, recordKeyOf } from "../delivery/delivery.ts";
 import type { Entry } from "../delivery/entry.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
@@ -121,76 +121,94 @@ export class Intake {
     }
   }
 
-  /** Queues a row that is there now. When its key or its match value is new, what it was called before is dealt with first. */
+  /** Queues a row that is there now. When it was another record before, that one is dealt with first. */
   #addRow(entry: Entry, was: boolean | null, is: boolean | null): boolean {
-    const { change, before, after, mapping } = entry;
+    const { before, after, mapping } = entry;
+    const { relation } = mapping;
     const row = after ?? before!;
-    entry.key = keyOf(mapping.relation, row);
-    const renamed = before !== null && after !== null ? this.#oldKey(mapping.relation, before, entry.key) : null;
-    if (after !== null && change!.op !== "insert" && mapping.incomplete(after)) {
+    const change = entry.change!;
+    const transaction = change.transaction.id;
+    entry.rowKey = keyOf(relation, row);
+    entry.key = this.#recordKey(row, entry.rowKey);
+    const oldRowKey =
+      before === null || after === null || !hasKey(relation, before) ? entry.rowKey : keyOf(relation, before);
+    const oldKey =
+      before === null || after === null ? entry.key : this.#oldRecordKey(before, after, oldRowKey, entry.key);
+    const isPartial = after !== null && change.op !== "insert" && mapping.incomplete(after);
+    if (isPartial) {
       entry.refilter = is === null;
       // A row that may be new to the destination must be whole there: there is nothing that a partial record could complete.
-      entry.fill = is === null || this.#fetches(renamed !== null || was !== true);
+      entry.fill = is === null || this.#fetches(oldKey !== entry.key || was !== true);
     }
     const seam = this.#seam;
     if (seam.active) {
-      if (entry.op === "create" || entry.event === "insert") seam.created.add(entry.key);
-      seam.observe(
-        change!.transaction.id,
-        entry.key,
-        entry.after !== null && change!.op !== "insert" && mapping.incomplete(row),
-      );
-      if (renamed !== null) seam.observe(change!.transaction.id, renamed, false);
+      if (entry.op === "create" || entry.event === "insert") seam.created.add(entry.rowKey);
+      seam.observe(transaction, entry.rowKey, isPartial);
+      if (oldRowKey !== entry.rowKey) seam.observe(transaction, oldRowKey, false);
     }
-    const suppressed = seam.active && this.#sync.mode !== "event" && seam.suppresses(change!.transaction.id, entry.key);
-    const rematched =
-      this.#sync.mode === "mirror" && before !== null && after !== null && newMatch(mapping, before, after);
+    const suppressed = this.#suppresses(transaction, entry.rowKey);
     // A chunk that was sent has the row that stands under the old key by now: it must not be removed.
-    const taken =
-      seam.active &&
-      renamed !== null &&
-      seam.suppresses(change!.transaction.id, renamed) &&
-      matchIsKey(mapping, before!);
-    if (taken && suppressed) return false;
-    if (!taken && (renamed !== null || rematched)) {
-      const first = this.#removalOrBarrier(entry, renamed ?? entry.key, rematched);
-      if (suppressed) {
-        this.#queue.add(first);
-        return true;
-      }
-      entry.group.alsoWaits(entry.index);
-      if (first.key !== entry.key) {
+    const taken = oldRowKey !== entry.rowKey && this.#suppresses(transaction, oldRowKey);
+    if (oldKey !== entry.key && !taken) {
+      const first = this.#removalOrBarrier(entry, oldKey, oldRowKey);
+      if (!suppressed) {
+        first.group.alsoWaits(first.index);
         first.followedBy = entry;
         entry.waits = 1;
       }
+      // It may become one with what waits already, and hand on what must follow it.
       this.#queue.add(first);
-    } else if (suppressed) return false;
+      if (suppressed) return true;
+    }
+    if (suppressed) return false;
     this.#queue.add(entry);
     return true;
   }
 
-  /** What must be finished under the row's old name before it is sent under the new one. */
-  #removalOrBarrier(entry: Entry, key: string, rematched: boolean): Entry {
+  /** What must be finished about the row's old record before its new one is sent. */
+  #removalOrBarrier(entry: Entry, key: string, rowKey: string): Entry {
     const { change, mapping, before, group, index } = entry;
-    const op = this.#removalOp();
-    const removes = rematched && op !== null;
-    const first = newEntry(mapping, removes ? op : "barrier", change!, before, null, group, index, "-old");
+    const op = this.#sync.mode === "mirror" ? this.#removalOp() : null;
+    const first = newEntry(mapping, op ?? "barrier", change!, before, null, group, index, "-old");
     first.key = key;
+    first.rowKey = rowKey;
     return first;
   }
 
   #addRemoval(change: Change, row: Values, group: Group<Position>, index: number): boolean {
     const op = this.#removalOp();
-    const key = keyOf(this.#mapping.relation, row);
-    if (this.#seam.active) {
-      this.#seam.observe(change.transaction.id, key, false);
-      if (this.#seam.suppresses(change.transaction.id, key)) return false;
-    }
-    if (op === null) return false;
+    const rowKey = keyOf(this.#mapping.relation, row);
+    if (this.#seam.active) this.#seam.observe(change.transaction.id, rowKey, false);
+    if (op === null || this.#suppresses(change.transaction.id, rowKey)) return false;
     const entry = newEntry(this.#mapping, op, change, row, null, group, index);
-    entry.key = key;
+    entry.rowKey = rowKey;
+    entry.key = this.#recordKey(row, rowKey);
     this.#queue.add(entry);
     return true;
+  }
+
+  #recordKey(row: Values, rowKey: string): string {
+    return recordKeyOf(this.#mapping, this.#sync.mode, row, rowKey);
+  }
+
+  /** The record that the row was; the same one as now where that cannot be told. */
+  #oldRecordKey(before: Values, after: Values, oldRowKey: string, key: string): string {
+    const mapping = this.#mapping;
+    if (mapping.matchIsKey || this.#sync.mode === "event" || this.#sync.mode === "insert") return oldRowKey;
+    const told = [...mapping.matchValues(before), ...mapping.matchValues(after)].every(
+      (value) => typeof value === "string",
+    );
+    return told ? this.#recordKey(before, oldRowKey) : key;
+  }
+
+  /**
+   * Whether rows that were read and sent contain the change. Where one record may be one row's and then another's, a removal that is left
+   * out or not would be about the wrong one: there everything is told again, and ends the same.
+   */
+  #suppresses(transaction: string, rowKey: string): boolean {
+    const { mode } = this.#sync;
+    if (!this.#seam.active || mode === "event" || (mode === "mirror" && !this.#mapping.matchIsKey)) return false;
+    return this.#seam.suppresses(transaction, rowKey);
   }
 
   #removalOp(): "delete" | "archive" | "clear" | null {
@@ -209,13 +227,6 @@ export class Intake {
     }
   }
 
-  /** The key that the row had; null when it is the same one. */
-  #oldKey(relation: Relation, before: Values, newKey: string): string | null {
-    if (relation.key.some((place) => typeof before[place] !== "string")) return null;
-    const key = keyOf(relation, before);
-    return key === newKey ? null : key;
-  }
-
   #truncated(change: Change): void {
     if (this.#sync.onTruncate === "ignore") return;
     throw new TailraceError(
@@ -225,18 +236,9 @@ export class Intake {
   }
 }
 
-/** Whether the record was found by another value before; false where that cannot be told. */
-function newMatch(mapping: Mapping, before: Values, after: Values): boolean {
-  const old = mapping.matchValues(before);
-  const now = mapping.matchValues(after);
-  return old.some((value, place) => typeof value === "string" && now[place] !== UNCHANGED && value !== now[place]);
-}
-
-/** Whether the row's record is found by its key. */
-function matchIsKey(mapping: Mapping, row: Values): boolean {
-  const match = mapping.matchValues(row);
-  const { key } = mapping.relation;
-  return match.length === key.length && match.every((value, place) => value === row[key[place]!]);
+/** Whether the old row came with its key. */
+function hasKey(relation: Relation, before: Values): boolean {
+  return relation.key.every((place) => typeof before[place] === "string");
 }
 
 function batchStartsBefore(changes: readonly Change[], after: Position): boolean {

@@ -44,7 +44,7 @@ function fillFrom(chunk: SnapshotChunk, sync: Sync, mappings: Mappings, entries:
   // The row may have other columns by now than when it was changed: they are matched by name.
   const places = new Map(relation.columns.map(({ name }, place) => [name, place]));
   return entries.filter((entry) => {
-    const present = rows.get(entry.key);
+    const present = rows.get(entry.rowKey);
     if (present === undefined) return true;
     const bottom = entry.mapping.relation.columns.map(({ name }) => present[places.get(name) ?? -1] ?? null);
     entry.after = overlay(entry.after!, bottom);

@@ -4,7 +4,7 @@ import type { Source } from "../../contracts/source.ts";
 import type { DeadLetter } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { UNCHANGED, type Values } from "../../contracts/values.ts";
-import { keyOf } from "../delivery/delivery.ts";
+import { keyOf, recordKeyOf } from "../delivery/delivery.ts";
 import { rowsOf } from "../delivery/dead-letter.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
@@ -58,7 +58,7 @@ export class Retries {
       const { event, before, after } = rowsOf(letter.payload!, mapping.relation);
       const values = after ?? before!;
       const key = keyOf(mapping.relation, values);
-      const row = { key, values, id: letter.id, at: letter.position };
+      const row = { key, recordKey: key, values, id: letter.id, at: letter.position };
       const entry = readEntry(mapping, READ_OPS[sync.mode], row, this.#item([letter]), 0);
       entry.event = event;
       entry.before = before;
@@ -115,7 +115,10 @@ export class Retries {
     }
     const newest = letters.at(-1)!;
     const values = row ?? keyRow(mapping, newest.key);
-    queue.add(readEntry(mapping, op, { key, values, id: newest.id, at: streamAt() }, this.#item(letters), 0));
+    const recordKey = recordKeyOf(mapping, sync.mode, values, key);
+    queue.add(
+      readEntry(mapping, op, { key, recordKey, values, id: newest.id, at: streamAt() }, this.#item(letters), 0),
+    );
   }
 
   /** Reports to the dead letters instead of to a checkpoint. A rejection stores the letter anew, after this resolved it. */

@@ -22,6 +22,7 @@ export function newEntry(
     read: false,
     order: 0,
     key: "",
+    rowKey: "",
     op,
     mapping,
     change,
@@ -50,7 +51,13 @@ export function newEntry(
 export function readEntry(
   mapping: Mapping,
   op: Entry["op"],
-  row: { readonly key: string; readonly values: Values; readonly id: string; readonly at: string },
+  row: {
+    readonly key: string;
+    readonly recordKey: string;
+    readonly values: Values;
+    readonly id: string;
+    readonly at: string;
+  },
   group: ItemGroup,
   index: number,
 ): Entry {
@@ -61,7 +68,8 @@ export function readEntry(
     also: null,
     read: true,
     order: 0,
-    key: row.key,
+    key: row.recordKey,
+    rowKey: row.key,
     op,
     mapping,
     change: null,

@@ -4,6 +4,8 @@ import type { Delivery, DeliveryOp, MappedRecord } from "../../contracts/destina
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
+import type { Mode } from "../../contracts/sync.ts";
+import type { Mapping } from "../mapping/compile.ts";
 import type { Entry } from "./entry.ts";
 
 /** Separates the texts of a key of several columns. No database text holds it (PostgreSQL and MySQL refuse or escape it in keys). */
@@ -35,6 +37,16 @@ function keyText(relation: Relation, row: Values, place: number): string {
     "source.model",
     `A row of ${relation.namespace}.${relation.name} has no value for its key column ${column}; it cannot be told apart from others.`,
   );
+}
+
+/**
+ * What a row's deliveries are kept in order by: the record at the destination. That is the row's key, unless the destination finds records by
+ * another value: then it is that value, for two rows may be one record after the other. Where the value is not known, the key has to do.
+ */
+export function recordKeyOf(mapping: Mapping, mode: Mode, row: Values, rowKey: string): string {
+  if (mapping.matchIsKey || mode === "event" || mode === "insert") return rowKey;
+  const match = mapping.matchValues(row);
+  return match.every((value) => typeof value === "string") ? JSON.stringify(match) : rowKey;
 }
 
 /** The id of a row that was read, not changed: the same for every reading of one backfill. */

@@ -9,7 +9,10 @@ import type { Item } from "../progress/ack-tracker.ts";
  * and what waits is held once.
  */
 export interface Entry extends Item {
+  /** What the order is kept by: the record at the destination that it is about. See {@link recordKeyOf}. */
   key: string;
+  /** The model's key. */
+  rowKey: string;
   op: DeliveryOp | "barrier";
   mapping: Mapping;
   /** The change it comes from (the newest one, after merging); null for a row that was read. */

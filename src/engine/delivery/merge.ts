@@ -7,6 +7,8 @@ import type { Entry } from "./entry.ts";
  * the destination has not seen yet.
  */
 export function merge(older: Entry, newer: Entry): boolean {
+  // One record, and another row's turn to be it: two things to say.
+  if (older.rowKey !== newer.rowKey) return false;
   // An attempt may have been taken: its id must keep meaning what was sent. Other columns mean other places.
   if (older.attempts > 0 || older.mapping !== newer.mapping || newer.waits > 0 || older.followedBy !== null)
     return false;

@@ -16,6 +16,8 @@ export interface Mapping {
   readonly shape: Shape;
   /** The destination's fields that identify a record; empty when the mode needs none and the key is not mapped. */
   readonly match: readonly string[];
+  /** The match fields are the key's columns, as they are: a record is found by its row's key. */
+  readonly matchIsKey: boolean;
   /** For ModelNeeds: columns beside the key whose old values are needed. */
   readonly oldColumns: readonly OldColumn[];
   /**
@@ -50,6 +52,7 @@ class CompiledMapping implements Mapping {
   readonly relation: Relation;
   readonly shape: RecordShape;
   readonly match: readonly string[];
+  readonly matchIsKey: boolean;
   readonly oldColumns: readonly OldColumn[];
   readonly filter: Filter | null;
   readonly reads: readonly number[];
@@ -78,6 +81,9 @@ class CompiledMapping implements Mapping {
     this.#identity = fields.length === relation.columns.length && this.#places.every((place, index) => place === index);
     this.#matchFields = matchFields(sync, relation, fields);
     this.match = this.#matchFields.map(({ field }) => field.name);
+    this.matchIsKey =
+      this.#matchFields.length === relation.key.length &&
+      this.#matchFields.every(({ plainPlace }, index) => plainPlace === relation.key[index]);
     this.#isMatch = fields.map((field) => this.#matchFields.includes(field));
     this.filter = where?.filter ?? null;
     this.#newReads = ascending([...fields.flatMap(({ reads }) => reads), ...(where?.reads ?? [])]);
