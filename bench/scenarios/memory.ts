@@ -8,7 +8,7 @@ import { createTable, insertRows } from "../support/rows.ts";
 import { dropSlot, sql } from "../support/server.ts";
 import type { Measured, Scenario, Setting } from "./scenario.ts";
 
-const MOST_MB = 200;
+const MOST_MIB = 200;
 const SLOW_ROWS_PER_SECOND = 5000;
 const CURVE_POINTS = 60;
 const WEBHOOK = `{ type: webhook, url: "\${SINK_URL}", allow_private: true, batch: { format: array, rows: 500 } }`;
@@ -46,9 +46,9 @@ async function run(setting: Setting): Promise<Measured> {
   const figures: Figure[] = [];
   const detail: Record<string, unknown> = {};
   for (const one of cases) {
-    const { peakMb, curve, seconds } = await measure(setting, one, rows);
-    figures.push(figure(one.name, peakMb, "MB", { required: [{ of: "value", is: "<=", than: MOST_MB }] }));
-    detail[one.slug] = { peakMb, seconds, rssMb: thinned(curve) };
+    const { peakMib, curve, seconds } = await measure(setting, one, rows);
+    figures.push(figure(one.name, peakMib, "MiB", { required: [{ of: "value", is: "<=", than: MOST_MIB }] }));
+    detail[one.slug] = { peakMib, seconds, rssMib: thinned(curve) };
   }
   return {
     figures,
@@ -62,7 +62,7 @@ async function run(setting: Setting): Promise<Measured> {
 }
 
 interface Observed {
-  readonly peakMb: number;
+  readonly peakMib: number;
   readonly curve: readonly MemorySample[];
   readonly seconds: number;
 }
@@ -77,11 +77,11 @@ async function measure({ server, say }: Setting, one: Case, rows: number): Promi
   const startMs = performance.now();
   const engine = await drained(one, project, rows);
   const seconds = (performance.now() - startMs) / 1000;
-  const { peakMb, curve } = engine.memory();
-  say(`  peak ${peakMb.toFixed(1)} MB, ${seconds.toFixed(1)} s`);
+  const { peakMib, curve } = engine.memory();
+  say(`  peak ${peakMib.toFixed(1)} MiB, ${seconds.toFixed(1)} s`);
   await dropSlot(url, project.slot);
   await sql(url, `DROP TABLE public.${table}`);
-  return { peakMb, curve, seconds };
+  return { peakMib, curve, seconds };
 }
 
 async function drained(
@@ -112,7 +112,7 @@ async function drained(
 }
 
 /** Enough points to see the shape. */
-function thinned(curve: readonly MemorySample[]): readonly (readonly [atMs: number, rssMb: number])[] {
+function thinned(curve: readonly MemorySample[]): readonly (readonly [atMs: number, rssMib: number])[] {
   const step = Math.max(1, Math.ceil(curve.length / CURVE_POINTS));
-  return curve.filter((_, at) => at % step === 0).map(({ atMs, rssMb }) => [atMs, rssMb]);
+  return curve.filter((_, at) => at % step === 0).map(({ atMs, rssMib }) => [atMs, rssMib]);
 }

@@ -7,7 +7,7 @@ import { startCli } from "../../test/support/cli.ts";
 
 export interface MemorySample {
   readonly atMs: number;
-  readonly rssMb: number;
+  readonly rssMib: number;
 }
 
 export interface Engine extends AsyncDisposable {
@@ -19,7 +19,7 @@ export interface Engine extends AsyncDisposable {
   /** What the `null` destination says that it took. After the end. */
   taken(): { readonly rows: number; readonly lastAtMs: number };
   /** The most memory that the process ever held (VmHWM), and what it held over time. */
-  memory(): { readonly peakMb: number; readonly curve: readonly MemorySample[] };
+  memory(): { readonly peakMib: number; readonly curve: readonly MemorySample[] };
 }
 
 export interface EngineOptions {
@@ -61,14 +61,14 @@ export function startEngine(
   });
   const kill = (): void => cli.kill();
   process.once("exit", kill);
-  let peakMb = 0;
+  let peakMib = 0;
   const curve: MemorySample[] = [];
   const startedAtMs = performance.now();
   const sampling = setInterval(() => {
     const now = readMemory(cli.pid);
     if (now === null) return;
-    peakMb = now.peakMb;
-    curve.push({ atMs: Math.round(performance.now() - startedAtMs), rssMb: now.rssMb });
+    peakMib = now.peakMib;
+    curve.push({ atMs: Math.round(performance.now() - startedAtMs), rssMib: now.rssMib });
   }, SAMPLE_MS);
   cli.exit.then(
     () => clearInterval(sampling),
@@ -97,7 +97,7 @@ export function startEngine(
       if (line === undefined) throw new Error("the null destination took nothing");
       return { rows: Number(line["rows"]), lastAtMs: Number(line["lastAtMs"]) };
     },
-    memory: () => ({ peakMb, curve }),
+    memory: () => ({ peakMib, curve }),
     [Symbol.asyncDispose]: async () => {
       process.removeListener("exit", kill);
       clearInterval(sampling);
@@ -106,13 +106,13 @@ export function startEngine(
   };
 }
 
-function readMemory(pid: number): { readonly peakMb: number; readonly rssMb: number } | null {
+function readMemory(pid: number): { readonly peakMib: number; readonly rssMib: number } | null {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "latin1");
-    const mb = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]) / 1024;
-    const peakMb = mb("VmHWM");
+    const mib = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]) / 1024;
+    const peakMib = mib("VmHWM");
     // A process that has just ended has no memory any more.
-    return Number.isNaN(peakMb) ? null : { peakMb, rssMb: Math.round(mb("VmRSS") * 10) / 10 };
+    return Number.isNaN(peakMib) ? null : { peakMib, rssMib: Math.round(mib("VmRSS") * 10) / 10 };
   } catch {
     return null;
   }
