@@ -155,7 +155,7 @@ export class Backfill {
     const id = readId(this.#sync.name, this.#generation, key);
     const recordKey = recordKeyOf(mapping, this.#sync.mode, row, key);
     const entry = { key, recordKey, values: row, id, at: this.#streamAt() };
-    this.#queue.add(readEntry(mapping, op, entry, item.group, item.index));
+    this.#queue.add(readEntry(mapping, op, entry, item));
     return true;
   }
 

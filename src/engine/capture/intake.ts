@@ -169,7 +169,8 @@ export class Intake {
   #removalOrBarrier(entry: Entry, key: string, rowKey: string): Entry {
     const { change, mapping, before, group, index } = entry;
     const op = this.#sync.mode === "mirror" ? this.#removalOp() : null;
-    const first = newEntry(mapping, op ?? "barrier", change!, before, null, group, index, "-old");
+    const first = newEntry(mapping, op ?? "barrier", change!, before, null, group, index);
+    first.half = "-old";
     first.key = key;
     first.rowKey = rowKey;
     return first;

@@ -8,7 +8,7 @@ import { keyOf, recordKeyOf } from "../delivery/delivery.ts";
 import { rowsOf } from "../delivery/dead-letter.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
-import type { ItemGroup } from "../progress/ack-tracker.ts";
+import type { Item } from "../progress/ack-tracker.ts";
 import { READ_OPS } from "./backfill.ts";
 import type { Mappings } from "./mappings.ts";
 import { readEntry } from "./rows.ts";
@@ -59,7 +59,7 @@ export class Retries {
       const values = after ?? before!;
       const key = keyOf(mapping.relation, values);
       const row = { key, recordKey: key, values, id: letter.id, at: letter.position };
-      const entry = readEntry(mapping, READ_OPS[sync.mode], row, this.#item([letter]), 0);
+      const entry = readEntry(mapping, READ_OPS[sync.mode], row, this.#item([letter]));
       entry.event = event;
       entry.before = before;
       entry.after = after;
@@ -116,21 +116,15 @@ export class Retries {
     const newest = letters.at(-1)!;
     const values = row ?? keyRow(mapping, newest.key);
     const recordKey = recordKeyOf(mapping, sync.mode, values, key);
-    queue.add(
-      readEntry(mapping, op, { key, recordKey, values, id: newest.id, at: streamAt() }, this.#item(letters), 0),
-    );
+    queue.add(readEntry(mapping, op, { key, recordKey, values, id: newest.id, at: streamAt() }, this.#item(letters)));
   }
 
   /** Reports to the dead letters instead of to a checkpoint. A rejection stores the letter anew, after this resolved it. */
-  #item(letters: readonly DeadLetter[]): ItemGroup {
-    return {
-      tracker: this,
-      done: () => {
-        for (const { id } of letters) this.#options.resolved(id);
-      },
-      alsoWaits: () => {},
-      suppose: () => {},
+  #item(letters: readonly DeadLetter[]): Item {
+    const done = (): void => {
+      for (const { id } of letters) this.#options.resolved(id);
     };
+    return { group: { tracker: this, done, alsoWaits: () => {}, suppose: () => {} }, index: 0 };
   }
 }
 

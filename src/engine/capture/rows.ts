@@ -1,10 +1,10 @@
 import type { Change } from "../../contracts/change.ts";
 import type { Values } from "../../contracts/values.ts";
-import type { Entry } from "../delivery/entry.ts";
+import { Entry } from "../delivery/entry.ts";
 import type { Mapping } from "../mapping/compile.ts";
-import type { ItemGroup } from "../progress/ack-tracker.ts";
+import type { Item, ItemGroup } from "../progress/ack-tracker.ts";
 
-/** An entry for a change, with its key still to be set. All entries are made here, so that they have one shape. */
+/** An entry for a change, with its keys still to be set. */
 export function newEntry(
   mapping: Mapping,
   op: Entry["op"],
@@ -13,85 +13,37 @@ export function newEntry(
   after: Values | null,
   group: ItemGroup,
   index: number,
-  half: "" | "-old" = "",
 ): Entry {
-  return {
-    group,
-    index,
-    also: null,
-    read: false,
-    order: 0,
-    key: "",
-    rowKey: "",
-    op,
-    mapping,
-    change,
-    before,
-    after,
-    readId: null,
-    readAt: "",
-    half,
-    event: "update",
-    fill: false,
-    refilter: false,
-    live: true,
-    bytes: sizeOf(before) + sizeOf(after) + ENTRY_BYTES,
-    queuedAtMs: Date.now(),
-    attempts: 0,
-    faults: 0,
-    triedAtMs: 0,
-    next: null,
-    waits: 0,
-    followedBy: null,
-    state: "waiting",
-  };
+  const entry = new Entry(op, mapping, group, index, false);
+  entry.change = change;
+  entry.before = before;
+  entry.after = after;
+  entry.bytes = sizeOf(before) + sizeOf(after) + ENTRY_BYTES;
+  return entry;
 }
 
-/** An entry for a row that was read at the source. */
-export function readEntry(
-  mapping: Mapping,
-  op: Entry["op"],
-  row: {
-    readonly key: string;
-    readonly recordKey: string;
-    readonly values: Values;
-    readonly id: string;
-    readonly at: string;
-  },
-  group: ItemGroup,
-  index: number,
-): Entry {
+/** A row that was read at the source. */
+export interface ReadRow {
+  readonly key: string;
+  readonly recordKey: string;
+  readonly values: Values;
+  readonly id: string;
+  /** See {@link Entry.readAt}. */
+  readonly at: string;
+}
+
+export function readEntry(mapping: Mapping, op: Entry["op"], row: ReadRow, item: Item): Entry {
+  const entry = new Entry(op, mapping, item.group, item.index, true);
   const gone = op === "delete" || op === "archive" || op === "clear";
-  return {
-    group,
-    index,
-    also: null,
-    read: true,
-    order: 0,
-    key: row.recordKey,
-    rowKey: row.key,
-    op,
-    mapping,
-    change: null,
-    before: gone ? row.values : null,
-    after: gone ? null : row.values,
-    readId: row.id,
-    readAt: row.at,
-    half: "",
-    event: gone ? "delete" : "insert",
-    fill: false,
-    refilter: false,
-    live: false,
-    bytes: sizeOf(row.values) + ENTRY_BYTES,
-    queuedAtMs: Date.now(),
-    attempts: 0,
-    faults: 0,
-    triedAtMs: 0,
-    next: null,
-    waits: 0,
-    followedBy: null,
-    state: "waiting",
-  };
+  entry.key = row.recordKey;
+  entry.rowKey = row.key;
+  if (gone) entry.before = row.values;
+  else entry.after = row.values;
+  entry.event = gone ? "delete" : "insert";
+  entry.readId = row.id;
+  entry.readAt = row.at;
+  entry.bytes = sizeOf(row.values) + ENTRY_BYTES;
+  return entry;
 }
 
 /** What an entry with its change, key and places in the maps takes in memory, about. */

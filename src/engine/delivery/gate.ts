@@ -1,4 +1,5 @@
 import type { TailraceError } from "../../contracts/errors.ts";
+import { Alarm } from "./alarm.ts";
 import { askedMs, backoffMs } from "./backoff.ts";
 
 /** One sync's side of a gate. */
@@ -27,8 +28,7 @@ export class Gate {
   #turn = 0;
   #inFlight = 0;
   #pumping = false;
-  #timer: NodeJS.Timeout | null = null;
-  #timerAtMs = 0;
+  readonly #alarm = new Alarm(() => this.wake());
   #closedUntilMs = 0;
   #closedBy: TailraceError | null = null;
   /** Failures of whole requests since the last success. */
@@ -117,11 +117,11 @@ export class Gate {
       // While the destination is failing, one request at a time finds out whether it is back.
       const allowed = this.#closedBy === null ? this.#limits.concurrency : 1;
       if (this.#inFlight >= allowed) return;
-      if (now < this.#closedUntilMs) return this.#later(this.#closedUntilMs - now);
+      if (now < this.#closedUntilMs) return this.#alarm.set(this.#closedUntilMs - now);
       const user = this.#next();
       if (user === null) return;
       const waitMs = this.#spend(now);
-      if (waitMs > 0) return this.#later(waitMs);
+      if (waitMs > 0) return this.#alarm.set(waitMs);
       this.#inFlight += 1;
       void user.sendOne().finally(() => {
         this.#inFlight -= 1;
@@ -163,24 +163,9 @@ export class Gate {
     return Math.ceil(((1 - this.#tokens) / perSecond) * 1000);
   }
 
-  /** Looks again after `ms`, or earlier where that was planned already. */
-  #later(ms: number): void {
-    const atMs = Date.now() + ms;
-    if (this.#timer !== null) {
-      if (this.#timerAtMs <= atMs) return;
-      clearTimeout(this.#timer);
-    }
-    this.#timerAtMs = atMs;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.wake();
-    }, ms);
-  }
-
   /** Stops looking. Requests in flight go on. */
   close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#alarm.off();
     this.#users.length = 0;
   }
 }

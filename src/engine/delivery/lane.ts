@@ -1,6 +1,7 @@
 import type { Delivery, Outcome, Writer } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
+import { Alarm } from "./alarm.ts";
 import { askedMs, backoffMs } from "./backoff.ts";
 import { toDelivery } from "./delivery.ts";
 import type { Entry } from "./entry.ts";
@@ -60,7 +61,7 @@ export class Lane implements GateUser {
   #sending = 0;
   #halted = true;
   #draining = false;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #alarm = new Alarm(() => this.#gate.wake());
   #idle: (() => void)[] = [];
 
   constructor(options: {
@@ -125,8 +126,7 @@ export class Lane implements GateUser {
   /** No new request from now on; resolves when those on their way are settled. */
   async halt(): Promise<void> {
     this.#halted = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#alarm.off();
     if (this.#sending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -148,7 +148,7 @@ export class Lane implements GateUser {
       }
       waitMs = Math.min(waitMs, youngMs);
     }
-    if (waitMs < Infinity) this.#wakeIn(waitMs);
+    if (waitMs < Infinity) this.#alarm.set(waitMs);
     return null;
   }
 
@@ -323,14 +323,6 @@ export class Lane implements GateUser {
   #stop(error: TailraceError): void {
     this.#halted = true;
     this.#owner.stopped(error);
-  }
-
-  #wakeIn(ms: number): void {
-    if (this.#timer !== null) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#gate.wake();
-    }, ms);
   }
 }
 

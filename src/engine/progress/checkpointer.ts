@@ -2,6 +2,7 @@ import type { Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Checkpoint, DeadLetter, Lease, StateChange } from "../../contracts/state.ts";
+import { Alarm } from "../delivery/alarm.ts";
 import { backoffMs } from "../delivery/backoff.ts";
 
 /**
@@ -20,7 +21,9 @@ export class Checkpointer {
   #last: Checkpoint;
   #lastAtMs = 0;
   #running: Promise<void> | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #alarm = new Alarm(() => {
+    this.#commit().catch((error: unknown) => this.#failed(TailraceError.from(error, "state.unavailable")));
+  });
   #failures = 0;
   #closed = false;
 
@@ -86,24 +89,11 @@ export class Checkpointer {
   /** No more timers; `flush` first. */
   close(): void {
     this.#closed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#alarm.off();
   }
 
-  #timerAtMs = 0;
-
   #soon(ms: number): void {
-    if (this.#closed) return;
-    const atMs = Date.now() + ms;
-    if (this.#timer !== null) {
-      if (this.#timerAtMs <= atMs) return;
-      clearTimeout(this.#timer);
-    }
-    this.#timerAtMs = atMs;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#commit().catch((error: unknown) => this.#failed(TailraceError.from(error, "state.unavailable")));
-    }, ms);
+    if (!this.#closed) this.#alarm.set(ms);
   }
 
   #failed(error: TailraceError): void {
