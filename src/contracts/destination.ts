@@ -138,9 +138,16 @@ export interface Writer extends AsyncDisposable {
 }
 
 export interface TransactionalWriter {
-  /** What {@link writeWith} last committed for this sync; null when never. */
+  /**
+   * What {@link writeWith} last committed for this sync, by whatever process; null when never. A writer goes on from what it
+   * loaded: where nothing was stored yet, this need not be called.
+   */
   load(signal: AbortSignal): Promise<string | null>;
-  /** Writes the batch and `progress` (opaque, ≤ 8 KB) in one transaction. `delivered` for all, or a throw. */
+  /**
+   * Writes the batch and `progress` (opaque, ≤ 8 KB) in one transaction. `delivered` for all, or a throw. The same batch and
+   * progress again is written once. `state.lease_lost`: what is stored is not what this writer loaded or wrote last;
+   * nothing was written, and only a writer that loads anew can go on.
+   */
   writeWith(batch: readonly Delivery[], progress: string, signal: AbortSignal): Promise<readonly Outcome[]>;
 }
 

@@ -48,7 +48,10 @@ export interface PipelineOptions {
   readonly log: Log;
   /** A checkpoint is durable: the source may hear of it. */
   readonly onStored: () => void;
-  /** The sync cannot go on. The pipeline has stopped sending; its owner disposes it. */
+  /**
+   * The sync cannot go on. The pipeline has stopped sending; its owner disposes it. `state.lease_lost`: the destination's progress is
+   * another than it was; a new pipeline goes on from there, if the sync is still ours.
+   */
   readonly onStopped: (error: TailraceError) => void;
 }
 

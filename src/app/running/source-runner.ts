@@ -76,10 +76,12 @@ export class SourceRunner {
   }
 
   async #round(signal: AbortSignal): Promise<"again" | "end"> {
-    // Another process has taken a sync over: it has all of this source's syncs soon, so let go of them.
-    if (this.#members.some(({ lease }) => lease.lost.aborted)) {
+    // Another process has taken a sync over, or may have: it has all of this source's syncs soon, so let go of them.
+    const lost = this.#members.find(({ lease }) => lease.lost.aborted);
+    if (lost !== undefined) {
+      const { message } = TailraceError.from(lost.lease.lost.reason);
       for (const member of this.#members.splice(0)) await member[Symbol.asyncDispose]();
-      this.#log.warn("another process has taken over; standing by");
+      this.#log.warn(`${message}; standing by`, { sync: lost.sync.name });
       await this.#acquire(signal);
     }
     for (const member of this.#members) await member.reload();
@@ -201,7 +203,10 @@ export class SourceRunner {
         ...share,
         signal: round.signal,
         onStored: () => this.#ack(),
-        onStopped: (error) => void this.#stop(member, error),
+        onStopped: (error) => {
+          if (error.code === "state.lease_lost") this.#overtaken(member, error, round);
+          else void this.#stop(member, error);
+        },
       });
     } catch (error) {
       if (round.signal.aborted) return;
@@ -217,6 +222,17 @@ export class SourceRunner {
         round.after(RETRY_MEMBER_MS, "again");
       }
     }
+  }
+
+  /** The destination's progress is not what this process left there: only a new pipeline, which loads it, can go on. */
+  #overtaken(member: Member, error: TailraceError, round: Round): void {
+    if (round.signal.aborted) return;
+    this.#log.warn("the destination has other progress than was written here; going on from there", {
+      sync: member.sync.name,
+      code: error.code,
+      error: error.message,
+    });
+    round.end("again");
   }
 
   /** A sync that cannot go on without a person. The others do. */

@@ -20,24 +20,24 @@ export interface Merge {
 export const EPOCH_MICROSECONDS = "tailrace:epoch-microseconds";
 
 /**
- * `source`: what goes after FROM, a relation with columns `v0`, `v1`, …; `condition`: a WHERE on it; `prefix`: a WITH
- * clause. null: there is nothing to do (an update of no column).
+ * `source`: what goes after FROM, a relation with columns `v0`, `v1`, …; `condition`: a WHERE on it.
+ * null: there is nothing to do (an update of no column).
  */
-export function mergeSql(merge: Merge, source: string, condition: string, prefix = ""): string | null {
+export function mergeSql(merge: Merge, source: string, condition: string): string | null {
   const { kind, table, match, columns } = merge;
   const target = tableSql(table);
   const texts = [...match, ...columns];
   const values = texts.map((column, index) => cast(`v${index}`, column));
   const on = match.map((column, index) => `t.${quoteIdentifier(column.name)} = ${values[index]}`).join(" AND ");
-  if (kind === "delete") return `${prefix}DELETE FROM ${target} AS t USING ${source} WHERE ${condition} AND ${on}`;
+  if (kind === "delete") return `DELETE FROM ${target} AS t USING ${source} WHERE ${condition} AND ${on}`;
   if (kind === "update") {
     if (columns.length === 0) return null;
     const set = columns.map((column, index) => `${quoteIdentifier(column.name)} = ${values[match.length + index]}`);
-    return `${prefix}UPDATE ${target} AS t SET ${set.join(", ")} FROM ${source} WHERE ${condition} AND ${on}`;
+    return `UPDATE ${target} AS t SET ${set.join(", ")} FROM ${source} WHERE ${condition} AND ${on}`;
   }
   const names = texts.map((column) => quoteIdentifier(column.name)).join(", ");
   const overriding = texts.some((column) => column.identityAlways) ? " OVERRIDING SYSTEM VALUE" : "";
-  const insert = `${prefix}INSERT INTO ${target} AS t (${names})${overriding} SELECT ${values.join(", ")} FROM ${source} WHERE ${condition}`;
+  const insert = `INSERT INTO ${target} AS t (${names})${overriding} SELECT ${values.join(", ")} FROM ${source} WHERE ${condition}`;
   if (kind === "append") return merge.once === null ? insert : `${insert} ON CONFLICT (${list(merge.once)}) DO NOTHING`;
   const conflict = `ON CONFLICT (${list(match.map((column) => column.name))})`;
   if (kind === "create" || columns.length === 0) return `${insert} ${conflict} DO NOTHING`;

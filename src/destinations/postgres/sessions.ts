@@ -8,11 +8,12 @@ import { databaseError } from "./errors.ts";
 
 export type Row = Readonly<Record<string, string | null>>;
 
-// Dates are read day-unambiguously and in UTC; a lock or an abandoned transaction does not last for ever; and
+// Dates are read day-unambiguously and in UTC; a lock does not last for ever, and the transaction of a process that is frozen
+// or cut off ends before its successor has waited long enough for a lock; a statement sees what was committed before it; and
 // `delivered` means durable, whatever the role's defaults say.
 const SET_UP = `
   SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; SET lock_timeout = '30s';
-  SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = 'error'; SET standard_conforming_strings = on;
+  SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'error'; SET standard_conforming_strings = on;
   SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`;
 
 /** Statements kept prepared on one connection, at most. */

@@ -13,7 +13,7 @@ import { copyChunks, copyIn, type TextRow } from "./copy.ts";
 import { addColumnsSql } from "./create-table.ts";
 import { databaseError, type Phase } from "./errors.ts";
 import { arraySource, mergeSql } from "./merge.ts";
-import { batchDigest, loadProgress, STEP } from "./progress.ts";
+import { batchDigest, OwnProgress, STEP, STEP_PARAMETERS, type Step } from "./progress.ts";
 import { ask, type Session, type Sessions } from "./sessions.ts";
 import { readTable, type TableRef, type TargetTable, tableSql, uniqueIndexOn } from "./table.ts";
 
@@ -23,12 +23,6 @@ import { readTable, type TableRef, type TargetTable, tableSql, uniqueIndexOn } f
  * and needs less memory on both sides.
  */
 export const ARRAY_ROWS = 1000;
-
-interface Step {
-  readonly sync: string;
-  readonly progress: string;
-  readonly batch: string;
-}
 
 export interface WriterOptions {
   readonly sessions: Sessions;
@@ -44,14 +38,16 @@ export class PostgresWriter implements Writer {
   readonly transactional: TransactionalWriter;
   readonly #options: WriterOptions;
   readonly #arrayRows: number;
+  readonly #progress: OwnProgress;
   #table: TargetTable | null = null;
   #planner: BatchPlanner | null = null;
 
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#arrayRows = options.arrayRows ?? ARRAY_ROWS;
+    this.#progress = new OwnProgress(options.target.sync);
     this.transactional = {
-      load: (signal) => ask(options.sessions, signal, (session) => loadProgress(session, options.target.sync)),
+      load: (signal) => ask(options.sessions, signal, (session) => this.#progress.load(session)),
       writeWith: (batch, progress, signal) => this.#write(batch, progress, signal),
     };
   }
@@ -63,26 +59,29 @@ export class PostgresWriter implements Writer {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #write(batch: readonly Delivery[], progress: string | null, signal: AbortSignal): Promise<readonly Outcome[]> {
+    const step = progress === null ? null : { progress, batch: batchDigest(batch) };
     let phase: Phase = "connecting";
     try {
       await this.#options.sessions.use(signal, async (session) => {
         phase = "working";
         const planner = await this.#ready(session, batch);
         const groups = planner.plan(batch);
-        const step =
-          progress === null ? null : { sync: this.#options.target.sync, progress, batch: batchDigest(batch) };
         const [only] = groups;
         if (groups.length === 1 && only!.rows.length <= this.#arrayRows && step !== null) {
-          const sql = mergeSql(
+          const merge = mergeSql(
             only!.merge,
-            arraySource(only!.rows[0]!.length, 4),
+            arraySource(only!.rows[0]!.length, STEP_PARAMETERS + 1),
             "EXISTS (SELECT FROM step)",
-            `WITH step AS (${STEP}) `,
           );
-          if (sql !== null) {
+          if (merge !== null) {
             // One statement, and so one round trip: it commits by itself.
             phase = "committing";
-            await session.prepared(sql, [step.sync, step.progress, step.batch, ...columnsOf(only!.rows)]);
+            const { rowCount } = await session.prepared(
+              `WITH step AS (${STEP}), merge AS (${merge}) SELECT taken FROM step`,
+              [...this.#progress.parameters(step), ...columnsOf(only!.rows)],
+            );
+            phase = "working";
+            this.#progress.committed(rowCount === 1 ? step : await this.#progress.repeated(session, step));
             return;
           }
         }
@@ -95,7 +94,9 @@ export class PostgresWriter implements Writer {
       // Whatever the table looked like, it may look otherwise now.
       this.#planner = null;
       const arbiter = this.#table && uniqueIndexOn(this.#table, this.#options.target.match)?.name;
-      throw databaseError(error, phase, arbiter ?? null);
+      const failure = databaseError(error, phase, arbiter ?? null);
+      if (step !== null && failure.consequence === "unknown-outcome") this.#progress.unknown(step);
+      throw failure;
     }
   }
 
@@ -107,19 +108,20 @@ export class PostgresWriter implements Writer {
   ): Promise<void> {
     const rows = groups.reduce((sum, group) => sum + group.rows.length, 0);
     const temporary = rows > this.#arrayRows ? await temporaryTable(session, groups) : null;
+    let stored = step;
     await session.query("BEGIN");
     try {
-      const fresh =
-        step === null || (await session.prepared(STEP, [step.sync, step.progress, step.batch])).rowCount === 1;
-      if (fresh) {
-        if (temporary !== null) await copyGroups(session, temporary, groups);
+      // Before the step, which locks: a process that is frozen while it sends must not keep its successor waiting.
+      if (temporary !== null) await copyGroups(session, temporary, groups);
+      const taken = step === null || (await session.prepared(STEP, this.#progress.parameters(step))).rowCount === 1;
+      if (taken) {
         for (const [index, group] of groups.entries()) {
           const source = temporary === null ? arraySource(group.rows[0]!.length, 1) : `pg_temp.${temporary.name} AS s`;
           const sql = mergeSql(group.merge, source, temporary === null ? "true" : `s.g = ${index}`);
           if (sql === null) continue;
           await session.prepared(sql, temporary === null ? columnsOf(group.rows) : []);
         }
-      }
+      } else stored = await this.#progress.repeated(session, step);
     } catch (error) {
       await session.query("ROLLBACK").catch(() => {});
       throw error;
@@ -128,6 +130,7 @@ export class PostgresWriter implements Writer {
     const { command } = await session.query("COMMIT");
     if (command !== "COMMIT")
       throw new TailraceError("internal.defect", "PostgreSQL rolled back a transaction without an error");
+    if (stored !== null) this.#progress.committed(stored);
   }
 
   async #ready(session: Session, batch: readonly Delivery[]): Promise<BatchPlanner> {

@@ -31,7 +31,7 @@ export interface LaneOwner {
   progressWith(entries: readonly Entry[]): string;
   /** Resolves when every dead letter so far is durable. */
   deadLettersDurable(): Promise<void>;
-  /** Nothing more can be delivered until a person has done something. */
+  /** Nothing more can be delivered until a person has done something; for `state.lease_lost`: until it is opened anew. */
   stopped(error: TailraceError): void;
   /** There is room in the queue again. */
   room(): void;
@@ -276,7 +276,8 @@ export class Lane implements GateUser {
       else this.#halve(entries);
       return;
     }
-    if (waits(error)) {
+    // The destination has been written by somebody else: what is here may be delivered already, and must be found out anew.
+    if (waits(error) || error.code === "state.lease_lost") {
       this.#stop(error);
       this.#sendAgain(entries, 0);
       return;
