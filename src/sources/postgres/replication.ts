@@ -61,7 +61,7 @@ interface Opened {
 
 /** A walsender that takes longer than this to notice that we left is ended by us. */
 const OWN_WALSENDER_MS = 2000;
-const MAX_WAL_SENDER_TIMEOUT_MS = 30_000;
+const MAX_WAL_SENDER_TIMEOUT_MS = 10_000;
 
 export class Replication implements AsyncDisposable {
   readonly #options: ReplicationOptions;
