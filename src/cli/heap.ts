@@ -9,8 +9,8 @@ import { runInNewContext } from "node:vm";
 
 /** How much the old generation may grow over what lived at the last full collection. */
 const GROWTH_PERCENT = 50;
-/** The young generation is not made larger once it has come to this. */
-const YOUNG_BYTES = 8 * 1024 * 1024;
+/** The young generation is not made larger once it has come to this; between two looks it may have doubled once more. */
+const YOUNG_BYTES = 4 * 1024 * 1024;
 const LOOK_MS = 20;
 
 /** To be called once, early. Does nothing where sizes of the heap were given to Node on its command line or in NODE_OPTIONS. */
