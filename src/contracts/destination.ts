@@ -120,7 +120,7 @@ export const DELIVERED: Outcome = { status: "delivered" };
 /** Writes the deliveries of one sync. */
 export interface Writer extends AsyncDisposable {
   /**
-   * Sends one batch; one outcome a delivery, in the same order.
+   * Sends one batch; one outcome a delivery, in the same order. No two deliveries of a batch are about one record.
    *
    * A throw says that the fate of the whole batch is unknown or the same, by its {@link TailraceError.consequence}:
    * `transient`, `throttled`, `unknown-outcome`: the whole batch is sent again, with the same ids;
@@ -144,7 +144,8 @@ export interface TransactionalWriter {
    */
   load(signal: AbortSignal): Promise<string | null>;
   /**
-   * Writes the batch and `progress` (opaque, ≤ 8 KB) in one transaction. `delivered` for all, or a throw. The same batch and
+   * Writes the batch, in its order, and `progress` (opaque, ≤ 8 KB) in one transaction. In the modes `event` and `insert` a batch
+   * may hold several deliveries of one key; what it holds is all that came since the last one. `delivered` for all, or a throw. The same batch and
    * progress again is written once. `state.lease_lost`: what is stored is not what this writer loaded or wrote last;
    * nothing was written, and only a writer that loads anew can go on.
    */

@@ -83,7 +83,11 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     this.#options = options;
     this.#log = options.log;
     const sendsState = sync.mode === "upsert" || sync.mode === "update" || sync.mode === "mirror";
-    this.#queue = new KeyedQueue({ merges: sendsState });
+    this.#queue = new KeyedQueue({
+      merges: sendsState,
+      // Events that are written are written for good: only a prefix may be, or those behind a hole would be written again.
+      inOrder: !sendsState && options.writer.transactional !== undefined,
+    });
     this.#tracker = new AckTracker(checkpoint.position);
     this.#streamAt = checkpoint.position;
     this.#intake = new Intake({

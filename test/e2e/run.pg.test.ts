@@ -91,6 +91,8 @@ test("into another PostgreSQL, every event exactly once, whatever is killed", { 
   await using database = await testDatabase();
   await database.sql(loadTable("public.load"));
   await using target = await testDatabase();
+  // A table of the user's own, with nothing that would keep a repeated event out.
+  await target.sql("CREATE TABLE events (id bigint, version bigint, at timestamptz DEFAULT now())");
   await using at = await testProject(`
 sources: { db: { type: postgres, url: "${database.url}" } }
 models: { load: { source: db, table: public.load } }
@@ -112,8 +114,7 @@ syncs:
   const committed = await load.done;
   const last = await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
   expect(last.code).toBe(0);
-  const [counted] = await target.rows("SELECT count(*) AS events, count(DISTINCT tailrace_id) AS ids FROM events");
-  expect(counted!["events"]).toBe(counted!["ids"]);
+  const [counted] = await target.rows("SELECT count(*) AS events FROM events");
   expect(Number(counted!["events"])).toBe(committed.changes);
   const rows = "SELECT md5(string_agg(t::text, E'\\n' ORDER BY id)) AS hash, count(*) AS n FROM load t";
   expect(await target.rows(rows)).toEqual(await database.rows(rows));

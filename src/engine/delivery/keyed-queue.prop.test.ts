@@ -207,3 +207,38 @@ test("closed, it lets out what fills holes and nothing else: what is finished is
     { numRuns: 1000 },
   );
 });
+
+test("in order, everything leaves as it came, and a barrier is no hindrance", () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(step, rename), { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (moves, rows) => {
+      const queue = new KeyedQueue({ merges: false, inOrder: true });
+      const added: Entry[] = [];
+      let done = 0;
+      const add = (entry: Entry): void => {
+        queue.add(entry);
+        if (entry.op !== "barrier") added.push(entry);
+      };
+      for (const item of moves) {
+        if (!("from" in item)) {
+          add(entryOf({ ...item, live: true }, () => (done += 1)));
+          continue;
+        }
+        const barrier = entryOf({ key: item.from, op: "delete", a: null, b: null, live: true }, () => (done += 1));
+        const row = entryOf({ key: item.to, op: "upsert", a: "r", b: "9", live: true }, () => (done += 1));
+        barrier.op = "barrier";
+        barrier.followedBy = row;
+        row.waits = 1;
+        add(barrier);
+        add(row);
+      }
+      const taken: Entry[] = [];
+      for (let batch = queue.take(rows, 1e9); batch.length > 0; batch = queue.take(rows, 1e9)) {
+        taken.push(...batch);
+        for (const entry of batch) queue.finish(entry);
+      }
+      expect(taken).toEqual(added);
+      expect(queue.entries).toBe(0);
+      expect(done).toBe(moves.reduce((sum, item) => sum + ("from" in item ? 2 : 1), 0));
+    }),
+  );
+});

@@ -13,6 +13,7 @@ export class KeyedQueue {
   #live = new Fifo<Entry>();
   #backfill = new Fifo<Entry>();
   readonly #merges: boolean;
+  readonly #inOrder: boolean;
   #entries = 0;
   #bytes = 0;
   #readyLive = 0;
@@ -25,9 +26,13 @@ export class KeyedQueue {
   /** Only what lies before something that was taken already may still leave. */
   #closing = false;
 
-  /** `merges`: whether waiting versions of one key become one (the modes that send state). */
-  constructor(options: { readonly merges: boolean }) {
+  /**
+   * `inOrder`: everything leaves in the order in which it came (live before backfill all the same), several entries of a key in
+   * one batch: for a writer that takes one batch at a time, in order, and stores the progress with it.
+   * `merges`: whether waiting versions of one key become one (the modes that send state). */
+  constructor(options: { readonly merges: boolean; readonly inOrder?: boolean }) {
     this.#merges = options.merges;
+    this.#inOrder = options.inOrder ?? false;
   }
 
   /** Entries that are not finished, those on their way included. */
@@ -65,6 +70,11 @@ export class KeyedQueue {
 
   add(entry: Entry): void {
     entry.order = this.#order += 1;
+    if (this.#inOrder) {
+      // A chain of its own for each: nothing waits for a key.
+      entry.key = String(entry.order);
+      if (entry.op === "barrier") return this.#passed(entry);
+    }
     const chain = this.#chains.get(entry.key);
     if (chain === undefined) {
       this.#chains.set(entry.key, { first: entry, last: entry });
@@ -125,6 +135,11 @@ export class KeyedQueue {
       chain.first = entry.next;
       this.#offer(entry.next);
     }
+    this.#passed(entry);
+  }
+
+  /** What waits for it may leave, and who counts on it is told. */
+  #passed(entry: Entry): void {
     const follower = entry.followedBy;
     if (follower !== null) {
       follower.waits -= 1;

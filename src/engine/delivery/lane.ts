@@ -86,6 +86,11 @@ export class Lane implements GateUser {
     this.#gate.attach(this);
   }
 
+  /** What is stored with a batch says that everything before it is there: nothing may be sent past what failed. */
+  get #inOrder(): boolean {
+    return this.#writer.transactional !== undefined;
+  }
+
   get sending(): number {
     return this.#sending;
   }
@@ -132,9 +137,13 @@ export class Lane implements GateUser {
 
   ready(): "live" | "backfill" | null {
     if (this.#halted || this.#signal.aborted) return null;
-    if (this.#writer.transactional !== undefined && this.#sending > 0) return null;
+    if (this.#inOrder && this.#sending > 0) return null;
     const now = Date.now();
     const again = this.#again[0];
+    if (again !== undefined && again.dueMs > now && this.#inOrder) {
+      this.#alarm.set(again.dueMs - now);
+      return null;
+    }
     if (again !== undefined && again.dueMs <= now)
       return again.entries.some((entry) => entry.live) ? "live" : "backfill";
     const queue = this.#queue;
@@ -172,7 +181,8 @@ export class Lane implements GateUser {
   #take(): readonly Entry[] {
     const first = this.#again[0];
     const due = first !== undefined && first.dueMs <= Date.now();
-    if (due && !(this.#tookAgain && this.#queue.readyLive + this.#queue.readyBackfill > 0)) {
+    const fresh = this.#queue.readyLive + this.#queue.readyBackfill > 0;
+    if (due && (this.#inOrder || !this.#tookAgain || !fresh)) {
       this.#tookAgain = true;
       this.#again.shift();
       return first.entries;
@@ -304,8 +314,8 @@ export class Lane implements GateUser {
 
   #halve(entries: readonly Entry[]): void {
     const middle = entries.length >> 1;
-    this.#sendAgain(entries.slice(0, middle), 0);
-    this.#sendAgain(entries.slice(middle), 0);
+    const halves = [entries.slice(0, middle), entries.slice(middle)];
+    for (const half of this.#inOrder ? halves.toReversed() : halves) this.#sendAgain(half, 0);
   }
 
   #reject(entry: Entry, error: TailraceError): void {
@@ -315,7 +325,7 @@ export class Lane implements GateUser {
 
   #sendAgain(entries: readonly Entry[], waitMs: number): void {
     const again: Again = { entries, dueMs: Date.now() + waitMs };
-    const place = this.#again.findIndex(({ dueMs }) => dueMs > again.dueMs);
+    const place = this.#inOrder ? 0 : this.#again.findIndex(({ dueMs }) => dueMs > again.dueMs);
     if (place === -1) this.#again.push(again);
     else this.#again.splice(place, 0, again);
     this.#gate.wake();

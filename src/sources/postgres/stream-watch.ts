@@ -25,6 +25,8 @@ export interface StreamWatchOptions {
 export class StreamWatch {
   readonly #options: StreamWatchOptions;
   readonly #timers: NodeJS.Timeout[] = [];
+  #heart: NodeJS.Timeout | null = null;
+  #beating = false;
   #serverLsn = 0n;
   #beatAt = -1n;
   #stopped = false;
@@ -32,7 +34,7 @@ export class StreamWatch {
   constructor(options: StreamWatchOptions) {
     this.#options = options;
     this.#timers.push(setInterval(() => void this.#lookAtPublication(), options.membershipMs));
-    if (options.heartbeatMs > 0) this.#timers.push(setInterval(() => void this.#beat(), options.heartbeatMs));
+    if (options.heartbeatMs > 0) this.#heart = setInterval(() => void this.#beat(), options.heartbeatMs);
   }
 
   progress(serverLsn: bigint): void {
@@ -42,6 +44,7 @@ export class StreamWatch {
   stop(): void {
     this.#stopped = true;
     for (const timer of this.#timers) clearInterval(timer);
+    this.#stopHeart();
   }
 
   async #lookAtPublication(): Promise<void> {
@@ -56,12 +59,19 @@ export class StreamWatch {
     }
   }
 
+  #stopHeart(): void {
+    if (this.#heart !== null) clearInterval(this.#heart);
+    this.#heart = null;
+  }
+
   async #beat(): Promise<void> {
     const { side, log } = this.#options;
+    if (this.#beating || this.#heart === null) return;
     if (this.#serverLsn !== this.#beatAt) {
       this.#beatAt = this.#serverLsn;
       return;
     }
+    this.#beating = true;
     try {
       const allowed = await side.use(answerSoon(), async (client) => {
         try {
@@ -73,14 +83,15 @@ export class StreamWatch {
         }
       });
       if (allowed) return;
-      const timer = this.#timers.pop();
-      clearInterval(timer);
+      this.#stopHeart();
       log.warn(
         "the heartbeat is off, because the role may not write it: while the database is idle, the server keeps more log for us than it needs to. " +
           "GRANT EXECUTE ON FUNCTION pg_catalog.pg_logical_emit_message TO the role, or set heartbeat_ms: 0",
       );
     } catch (error) {
       log.debug("the heartbeat could not be written", { code: TailraceError.from(error).code });
+    } finally {
+      this.#beating = false;
     }
   }
 }
