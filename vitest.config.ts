@@ -9,6 +9,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Tests of whole processes wait more than they work; the default (one less than there are cores) leaves a small machine idle.
+    maxWorkers: 3,
     execArgv: ["--disable-warning=ExperimentalWarning"],
     reporters: ["default"],
   },

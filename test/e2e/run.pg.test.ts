@@ -55,7 +55,11 @@ describe.each(SERVERS)("PostgreSQL $server", ({ url }) => {
     await database.sql(
       "INSERT INTO users VALUES (2, 'Bob', -1); UPDATE users SET name = 'Ann ☃' WHERE id = 1; DELETE FROM users WHERE id = 2",
     );
-    await receiver.until(({ counts }) => counts.acknowledgedRows >= 3);
+    // What waited together may have been merged: how many requests there are is not told, how they end is.
+    await receiver.until(({ ledger }) => {
+      const rows = [...rowsOf(ledger.entries)].filter(({ acknowledged }) => acknowledged);
+      return rows.some(({ op }) => op === "delete") && rows.some(({ record }) => record?.["name"] === "Ann ☃");
+    });
     const difference = await compare(receiver.ledger.entries, database, { table: "public.users", key: ["id"] });
     expect(difference).toMatchObject({ rows: 1, equal: true });
     await stop(engine);
@@ -69,8 +73,8 @@ describe.each(SERVERS)("PostgreSQL $server", ({ url }) => {
       webhookTo(database, receiver, "load: { model: load, destination: receiver, mode: event }"),
     );
     await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
-    await using load = forkLoad({ url: database.url, changes: 12_000, keys: 500, seed: 7, ratePerSecond: 3000 });
-    for (let stops = 0; stops < 10; stops += 1) {
+    await using load = forkLoad({ url: database.url, changes: 8_000, keys: 500, seed: 7, ratePerSecond: 3000 });
+    for (let stops = 0; stops < 6; stops += 1) {
       const before = receiver.counts.requests;
       await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
       await receiver.until(({ counts }) => counts.requests > before + 50, 30_000);
@@ -81,7 +85,7 @@ describe.each(SERVERS)("PostgreSQL $server", ({ url }) => {
     await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
     const ids = [...rowsOf(receiver.ledger.entries)].map(({ id }) => id);
     expect(ids.length).toBe(new Set(ids).size);
-    expect(ids.length).toBeGreaterThanOrEqual(12_000);
+    expect(ids.length).toBeGreaterThanOrEqual(8_000);
     expect(orderOf(receiver.ledger.entries).inversions).toEqual([]);
     expect(overlaps(receiver.ledger.entries)).toEqual([]);
   });
@@ -102,9 +106,9 @@ syncs:
   events: { model: load, destination: other, object: events, mode: event, map: { id: id, version: version } }
 `);
   await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
-  const load = forkLoad({ url: database.url, changes: 30_000, keys: 2000, seed: 11, ratePerSecond: 6000 });
+  const load = forkLoad({ url: database.url, changes: 20_000, keys: 2000, seed: 11, ratePerSecond: 6000 });
   await using _ = load;
-  for (let kill = 0; kill < 8; kill += 1) {
+  for (let kill = 0; kill < 6; kill += 1) {
     const [before] = await target.rows("SELECT count(*) AS n FROM events");
     await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
     await until(target, `SELECT count(*) > ${before!["n"]} + ${100 + kill * 37} FROM events`);
