@@ -11,7 +11,8 @@ import { median, quantile } from "../support/statistics.ts";
 import type { Measured, Scenario, Setting } from "./scenario.ts";
 
 const PER_SECOND = 200;
-const WARM_UP_SECONDS = 2;
+const WARM_UP_SECONDS = 1;
+const SECONDS = 3;
 
 export const flat: Scenario = {
   name: "flat",
@@ -22,14 +23,14 @@ export const flat: Scenario = {
 interface Table {
   readonly rows: number;
   readonly project: Project;
-  readonly latenciesMs: number[];
+  /** One array a round. */
+  readonly rounds: (readonly number[])[];
 }
 
 async function run(setting: Setting): Promise<Measured> {
   const { server, quick, say } = setting;
   const sizes = quick ? [1000, 100_000] : [1000, 100_000, 5_000_000];
-  const rounds = quick ? 1 : 3;
-  const seconds = quick ? 3 : 5;
+  const rounds = quick ? 2 : 5;
   const url = server.url();
   await using stack = new AsyncDisposableStack();
   const filled: Omit<Table, "project">[] = [];
@@ -38,7 +39,7 @@ async function run(setting: Setting): Promise<Measured> {
     await sql(url, createTable(nameOf(rows)));
     await insertRows(url, nameOf(rows), 1, rows, 50_000);
     await sql(url, `VACUUM (FREEZE, ANALYZE) public.${nameOf(rows)}`);
-    filled.push({ rows, latenciesMs: [] });
+    filled.push({ rows, rounds: [] });
   }
   await sql(url, "CHECKPOINT");
   const tables: Table[] = [];
@@ -49,14 +50,15 @@ async function run(setting: Setting): Promise<Measured> {
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const table of tables) {
-      const latenciesMs = await measure(url, table, round, seconds);
-      table.latenciesMs.push(...latenciesMs);
+      const latenciesMs = await measure(url, table, round);
+      table.rounds.push(latenciesMs);
       say(
         `  ${table.rows} rows: p50 ${median(latenciesMs).toFixed(3)} ms, p99 ${quantile(latenciesMs, 0.99).toFixed(3)} ms`,
       );
     }
   }
-  const medians = tables.map(({ latenciesMs }) => median(latenciesMs));
+  // What a table costs is in every round; what else the machine does, only in some.
+  const medians = tables.map((table) => Math.min(...table.rounds.map(median)));
   const smallest = medians[0]!;
   return {
     figures: [
@@ -69,14 +71,17 @@ async function run(setting: Setting): Promise<Measured> {
       }),
     ],
     method: [
-      `${PER_SECOND} updates a second of one row each, spread over the whole table, one table after the other, ${rounds} × ${seconds} s each in turns after ${WARM_UP_SECONDS} s that do not`,
-      "count, each with an engine of its own; from the commit's time in the log to the first byte at the receiver, one row a request. Tables are vacuumed and",
-      "checkpointed before. Nothing is compared with a reader of the whole table: there is none.",
+      `${PER_SECOND} updates a second of one row each, spread over the whole table, each table with an engine of its own; from the commit's time in the log to`,
+      `the first byte at the receiver, one row a request. The tables take turns, ${rounds} rounds of ${SECONDS} s each after ${WARM_UP_SECONDS} s that does not count; of each table the`,
+      "quietest round's p50. Tables are vacuumed and checkpointed before.",
     ],
-    detail: tables.map(({ rows, latenciesMs }) => ({
-      rows,
-      changes: latenciesMs.length,
-      p99Ms: quantile(latenciesMs, 0.99),
+    detail: tables.map((table) => ({
+      rows: table.rows,
+      rounds: table.rounds.map((latenciesMs) => ({
+        changes: latenciesMs.length,
+        p50Ms: median(latenciesMs),
+        p99Ms: quantile(latenciesMs, 0.99),
+      })),
     })),
   };
 }
@@ -85,7 +90,7 @@ function nameOf(rows: number): string {
   return `rows_${rows}`;
 }
 
-async function measure(url: string, table: Table, round: number, seconds: number): Promise<readonly number[]> {
+async function measure(url: string, table: Table, round: number): Promise<readonly number[]> {
   await using sink = await forkHttpSink({ rows: ENVELOPES, keepRequests: true });
   await using engine = startEngine(table.project, { once: false, env: { SINK_URL: sink.url } });
   let sent = 0;
@@ -105,7 +110,7 @@ async function measure(url: string, table: Table, round: number, seconds: number
   // The first one may wait for the engine to be ready.
   await change(1 / PER_SECOND);
   await change(WARM_UP_SECONDS);
-  const latenciesMs = await change(seconds);
+  const latenciesMs = await change(SECONDS);
   await engine.stop();
   return latenciesMs;
 }
