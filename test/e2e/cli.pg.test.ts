@@ -190,7 +190,7 @@ test("slots lists what is held, and prunes only what is left over", async () => 
   await database.sql(`SELECT pg_create_logical_replication_slot('${orphan}', 'pgoutput')`);
   const ours = `tailrace_${database.name}_shop`;
   const [{ stdout: listed }, unasked] = await Promise.all([cli("slots"), cli("slots", "prune", "--orphans")]);
-  expect(listed).toMatch(new RegExp(`^${ours} +replication slot +no +[0-9.]+ k?B +by this project`, "m"));
+  expect(listed).toMatch(new RegExp(`^${ours} +replication slot +no +[0-9.]+ [kM]?B +by this project`, "m"));
   expect(listed).toMatch(new RegExp(`^${orphan} .*not by this project`, "m"));
   expect(unasked).toMatchObject({ code: 2 });
   expect(unasked.stderr).toContain("--yes");
