@@ -81,11 +81,12 @@ describe.each(SERVERS)("PostgreSQL $server", ({ url }) => {
       await stop(engine);
       await receiver.restart();
     }
-    await load.done;
-    await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
+    const committed = await load.done;
+    expect((await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder })).code).toBe(0);
     const ids = [...rowsOf(receiver.ledger.entries)].map(({ id }) => id);
     expect(ids.length).toBe(new Set(ids).size);
-    expect(ids.length).toBeGreaterThanOrEqual(8_000);
+    // Each change is an event, also of a row that was gone before a column of it could be read.
+    expect(ids.length).toBe(committed.changes);
     expect(orderOf(receiver.ledger.entries).inversions).toEqual([]);
     expect(overlaps(receiver.ledger.entries)).toEqual([]);
   });

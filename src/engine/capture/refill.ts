@@ -14,8 +14,8 @@ import type { Mappings } from "./mappings.ts";
  * A commit is in the log before new snapshots see it: a snapshot that does not see the change itself would show the row as it was
  * before, or not at all, so it is taken again.
  *
- * Returns the entries that are not needed any more: rows that are gone by now (their delete is still to come), and rows
- * that `where` keeps out.
+ * Returns the entries that are not needed any more: rows that are gone by now (their delete is still to come; an event is
+ * told all the same), and rows that `where` keeps out.
  */
 export async function fillEntries(
   source: Source,
@@ -45,7 +45,12 @@ function fillFrom(chunk: SnapshotChunk, sync: Sync, mappings: Mappings, entries:
   const places = new Map(relation.columns.map(({ name }, place) => [name, place]));
   return entries.filter((entry) => {
     const present = rows.get(entry.rowKey);
-    if (present === undefined) return true;
+    if (present === undefined) {
+      // Every change is an event, also of a row that is gone: it is told without what cannot be had any more.
+      const toldOnce = sync.mode === "event" || sync.mode === "insert";
+      if (toldOnce) entry.fill = false;
+      return !toldOnce;
+    }
     const bottom = entry.mapping.relation.columns.map(({ name }) => present[places.get(name) ?? -1] ?? null);
     entry.after = overlay(entry.after!, bottom);
     entry.fill = false;
