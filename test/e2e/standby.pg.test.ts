@@ -22,7 +22,7 @@ destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private
 syncs: { load: { model: load, destination: receiver, mode: mirror } }
 `);
     await using first = startCli(["run", "-c", at.folder], { cwd: at.folder });
-    await using load = forkLoad({ url: database.url, changes: 6000, keys: 300, seed: 3, ratePerSecond: 1500 });
+    await using load = forkLoad({ url: database.url, changes: 1e6, keys: 300, seed: 3, ratePerSecond: 1000 });
     await receiver.until(({ counts }) => counts.acknowledgedRows > 200);
     await using second = startCli(["run", "-c", at.folder], { cwd: at.folder });
     await second.waitFor(/standing by/);
@@ -33,6 +33,7 @@ syncs: { load: { model: load, destination: receiver, mode: mirror } }
     const killedAt = performance.now();
     await receiver.until(({ counts }) => counts.acknowledgedRows > before, 15_000);
     console.info(`taken over after ${Math.round(performance.now() - killedAt)} ms`);
+    load.stop();
     await load.done;
     second.kill("SIGTERM");
     await second.exit;
