@@ -100,6 +100,5 @@ const MODES: Readonly<Record<Sync["mode"], (sync: Pick<Sync, "onDelete" | "on">)
 
 const TRUNCATE: Readonly<Record<Sync["onTruncate"], string>> = {
   stop: "A TRUNCATE stops the sync, until a resync.",
-  delete: "A TRUNCATE deletes the rows at the destination.",
   ignore: "A TRUNCATE is ignored.",
 };

@@ -100,7 +100,7 @@ export const CATALOGUE = {
   "source.gap.truncate": {
     consequence: "gap",
     meaning: "A table was truncated, and the sync is told to stop on it.",
-    hint: "Set `on_truncate: delete` or `ignore`, or `tailrace resync SYNC`.",
+    hint: "Set `on_truncate: ignore`, or `tailrace resync SYNC`.",
   },
   "source.protocol": {
     consequence: "internal",

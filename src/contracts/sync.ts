@@ -56,7 +56,7 @@ export interface Sync {
   /** Whether the rows that exist are sent first. */
   readonly backfill: boolean;
   readonly batch: BatchSettings;
-  readonly onTruncate: "stop" | "delete" | "ignore";
+  readonly onTruncate: "stop" | "ignore";
   /** What becomes of a column that the source did not send because it did not change. */
   readonly unchanged: "omit" | "fetch" | "auto";
   /** `row-permanent` after this many attempts of one row while others are accepted. */

@@ -95,7 +95,7 @@ test("every key arrives", async () => {
     ],
     backfill: false,
     batch: { rows: 500, bytes: 1_000_000, ageMs: 20 },
-    onTruncate: "delete",
+    onTruncate: "stop",
     unchanged: "fetch",
     attempts: 3,
     options: { method: "PUT", path: "/users", signed: true },

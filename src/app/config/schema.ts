@@ -146,9 +146,9 @@ export const sync = z.strictObject({
       description: "How records are gathered into requests. Default: the destination's own.",
       examples: ["{ rows: 500, age: 20ms }"],
     }),
-  on_truncate: z.enum(["stop", "delete", "ignore"]).optional().meta({
+  on_truncate: z.enum(["stop", "ignore"]).optional().meta({
     description:
-      "What a TRUNCATE of the table does: `stop` the sync, `delete` every record (mode `mirror`), or `ignore` it. Default: `stop` in mode `mirror`, else `ignore`.",
+      "What a TRUNCATE of the table does: `stop` the sync, or `ignore` it. Default: `stop` in mode `mirror`, else `ignore`.",
   }),
   unchanged: z.enum(["auto", "omit", "fetch"]).default("auto").meta({
     description:

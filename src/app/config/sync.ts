@@ -35,15 +35,6 @@ class SyncReader {
     const { mode } = input;
     this.#onlyIn("event", mode, "on");
     this.#onlyIn("mirror", mode, "on_delete");
-    if (input.on_truncate === "delete" && mode !== "mirror") {
-      const message = `${this.#name("on_truncate")} is \`delete\`, but mode \`${mode}\` deletes nothing`;
-      this.#flaw(
-        this.#value("on_truncate"),
-        "on_truncate",
-        message,
-        "write `on_truncate: ignore` or `stop`, or set `mode: mirror`.",
-      );
-    }
     const on = this.#operations(input.on);
     const map = compileMap(input.map, entryOf(this.#tree, "map")?.value, {
       path: [...this.#path, "map"],
