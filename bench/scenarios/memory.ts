@@ -55,7 +55,7 @@ async function run(setting: Setting): Promise<Measured> {
     method: [
       `${rows} rows, committed while the engine is down: as one transaction, and as a backlog of transactions of 1000 before a receiver that takes`,
       `${SLOW_ROWS_PER_SECOND} rows/s for ${slowSeconds} s and then as fast as it can. The peak of the resident set of the engine's one process, as the kernel keeps it (VmHWM),`,
-      "from its start to its end. It runs as it is installed, built by tsc; no flag limits its heap. http: JSON arrays of 500.",
+      "from its start to its end. It runs as it is installed, built by tsc, with no flag for its heap. http: JSON arrays of 500.",
     ],
     detail,
   };

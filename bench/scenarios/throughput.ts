@@ -54,7 +54,7 @@ async function run(setting: Setting): Promise<Measured> {
   return {
     figures,
     method: [
-      `${rows} rows in transactions of 1000 (below the line: ${singles} in transactions of one), committed while nobody reads; then each reader in turn`,
+      `${rows} rows in transactions of 1000 (the last two figures: ${singles} in transactions of one, once), committed while nobody reads; then each reader in turn`,
       `drains an identical slot, ${repetitions} time${repetitions === 1 ? "" : "s"}, in turns; medians. A rate counts from the moment that the server was asked to send (START_REPLICATION)`,
       "to the last row: written (floor), taken (null), answered for (http); starting and connecting before that are not in it.",
       `Floor: ${reader === "bare read" ? reader : "pg_recvlogical to /dev/null"}.`,
