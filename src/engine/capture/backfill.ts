@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Position } from "../../contracts/change.ts";
+import { failpoint } from "../../contracts/failpoint.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Cursor, KeyValues, SnapshotChunk, Source } from "../../contracts/source.ts";
 import type { BackfillProgress } from "../../contracts/state.ts";
@@ -102,6 +103,7 @@ export class Backfill {
       while (!this.#complete && !signal.aborted) {
         await this.#room(signal);
         const chunk = await this.#source.snapshot(this.#sync.model, this.#after, CHUNK, signal);
+        failpoint("chunk-read");
         const stale = this.#queueChunk(chunk);
         if (stale.length > 0) await this.#readAgain(stale, signal);
       }

@@ -1,5 +1,6 @@
 import type { Delivery, Outcome, Writer } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
+import { failpoint } from "../../contracts/failpoint.ts";
 import type { Log } from "../../contracts/log.ts";
 import { Alarm } from "./alarm.ts";
 import { askedMs, backoffMs } from "./backoff.ts";
@@ -228,6 +229,7 @@ export class Lane implements GateUser {
     let outcomes: readonly Outcome[];
     try {
       outcomes = await this.#write(sending, deliveries);
+      failpoint("answer-read");
     } catch (error) {
       this.#failed(sending, TailraceError.from(error), sentAtMs);
       return;

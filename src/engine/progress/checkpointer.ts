@@ -1,5 +1,6 @@
 import type { Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
+import { failpoint } from "../../contracts/failpoint.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Checkpoint, DeadLetter, Lease, StateChange } from "../../contracts/state.ts";
 import { Alarm } from "../delivery/alarm.ts";
@@ -125,6 +126,8 @@ export class Checkpointer {
     this.#resolved = [];
     this.#delivered = 0;
     this.#rejected = 0;
+    const before = this.#last;
+    if (checkpoint.backfill?.rows !== before.backfill?.rows) failpoint("chunk-acked");
     const change: StateChange = { checkpoint, deadLetters, resolved, counts };
     try {
       await this.#lease.commit(change);
@@ -136,6 +139,9 @@ export class Checkpointer {
       this.#rejected += counts.rejected;
       throw error;
     }
+    failpoint("state-written");
+    if (checkpoint.backfill === null && before.backfill !== null) failpoint("backfill-done");
+    if (deadLetters.length > 0) failpoint("dead-letter-written");
     this.#failures = 0;
     this.#last = checkpoint;
     this.#lastAtMs = Date.now();

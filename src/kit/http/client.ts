@@ -1,6 +1,7 @@
 import { Agent } from "undici";
 import type { Dispatcher } from "undici";
 import { TailraceError } from "../../contracts/errors.ts";
+import { failpoint } from "../../contracts/failpoint.ts";
 import type { AddressGuard } from "../address-guard.ts";
 import { guardedConnector } from "./connector.ts";
 import type { TlsOptions } from "./connector.ts";
@@ -160,6 +161,10 @@ class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     this.#controller = controller;
+  }
+
+  onRequestSent(): void {
+    failpoint("request-sent");
   }
 
   onResponseStart(_: Controller, status: number, headers: Record<string, string | string[] | undefined>): void {

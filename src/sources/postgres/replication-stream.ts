@@ -3,6 +3,7 @@
 import type { Socket } from "node:net";
 import pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
+import { failpoint } from "../../contracts/failpoint.ts";
 import { lsnText } from "./position.ts";
 import { GOODBYE, queryMessage, statusMessage } from "./wire.ts";
 
@@ -216,8 +217,10 @@ export class ReplicationStream {
     const nowMs = Date.now();
     this.#lastStatusAtMs = nowMs;
     if (ping) this.#lastPingAtMs = nowMs;
+    const moved = this.#flushed > this.#flushedSent;
     this.#flushedSent = this.#flushed;
     this.#socket.write(statusMessage(this.#written, this.#flushed, nowMs, ping));
+    if (moved) failpoint("position-reported");
   }
 
   #tick(): void {

@@ -1,6 +1,7 @@
 // Our replication slot: the place in the log that the server keeps for us.
 import pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
+import { failpoint } from "../../contracts/failpoint.ts";
 import { parseLsn } from "./position.ts";
 
 export interface Slot {
@@ -99,6 +100,7 @@ export async function createSlot(client: pg.Client, watcher: pg.Client, wish: Sl
     const { rows } = await client.query<{ lsn: string }>(
       `SELECT lsn::text FROM pg_create_logical_replication_slot(${pg.escapeLiteral(wish.name)}, 'pgoutput', false${wish.failover ? ", false, true" : ""})`,
     );
+    failpoint("slot-created");
     return parseLsn(rows[0]!.lsn);
   } catch (error) {
     const code = (error as { code?: string }).code;

@@ -1,0 +1,100 @@
+// What every scenario stands on: a database with a load's table, a receiver with a ledger, and the real command line between.
+import { createHash } from "node:crypto";
+import { type Cli, startCli } from "../support/cli.ts";
+import { envelopeReader } from "../support/envelope.ts";
+import { loadTable } from "../support/load-statements.ts";
+import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { testProject } from "../support/project.ts";
+import { type Receiver, startReceiver } from "../support/receiver.ts";
+import type { Script } from "../support/receiver-script.ts";
+
+export const TABLE = "public.load";
+
+export interface RigOptions {
+  readonly postgresUrl: string;
+  readonly script?: Script | Script["answer"] | undefined;
+  /** Rows that are there before the first run. */
+  readonly rows?: number | undefined;
+  /** Added to the webhook destination, as YAML of one line; later keys win over none: give each once. */
+  readonly destination?: string | undefined;
+  /** Added to the configuration. */
+  readonly config?: string | undefined;
+  /** Where the engine finds the database and the receiver, when not directly. */
+  readonly through?: { readonly database?: (url: string) => string; readonly receiver?: (url: string) => string };
+}
+
+export interface Rig extends AsyncDisposable {
+  readonly database: TestDatabase;
+  readonly receiver: Receiver;
+  /** Of the configuration. */
+  readonly folder: string;
+  /** `tailrace run`, or another command of the same project. */
+  start(options?: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> }): Cli;
+  /** Starts the engine once more, without faults of its own; resolves when all that is committed is delivered. */
+  catchUp(): Promise<void>;
+}
+
+export async function startRig(options: RigOptions): Promise<Rig> {
+  await using stack = new AsyncDisposableStack();
+  const database = stack.use(await testDatabase(options.postgresUrl));
+  await database.sql(loadTable(TABLE));
+  if (options.rows !== undefined) await database.sql(rowsOf(options.rows));
+  const receiver = stack.use(await startReceiver({ script: options.script, rows: compactReader, keepBodies: false }));
+  const source = options.through?.database?.(database.url) ?? database.url;
+  const target = options.through?.receiver?.(receiver.url) ?? receiver.url;
+  const at = stack.use(
+    await testProject(`
+sources: { db: { type: postgres, url: "${source}" } }
+models: { load: { source: db, table: ${TABLE} } }
+destinations:
+  receiver: { type: webhook, url: "${target}", allow_private: true, ${options.destination ?? DESTINATION} }
+syncs: { load: { model: load, destination: receiver, mode: mirror } }
+${options.config ?? ""}
+`),
+  );
+  const start: Rig["start"] = ({ args = ["run"], env } = {}) =>
+    startCli([...args, "-c", at.folder], { cwd: at.folder, env });
+  const kept = stack.move();
+  return {
+    database,
+    receiver,
+    folder: at.folder,
+    start,
+    catchUp: async () => {
+      await receiver.restart();
+      await using engine = start({ args: ["run", "--once"] });
+      const { code, signal } = await engine.exit;
+      if (code !== 0)
+        throw new Error(`run --once ended with ${code ?? signal}:\n${engine.stdout.slice(-5).join("\n")}`);
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+const DESTINATION = "batch: { format: array, rows: 200 }";
+
+/** About 1 kB a row: 4,000 rows are more than one chunk of a backfill. */
+function rowsOf(count: number): string {
+  return `INSERT INTO ${TABLE} (id, version, name, note) SELECT n, n, 'row ' || n, repeat('x', 1000) FROM generate_series(1, ${count}) n`;
+}
+
+const LONG_BYTES = 100;
+const readEnvelopes = envelopeReader();
+
+/** Long notes are kept as their MD5: a ledger of a long run stays in memory. */
+const compactReader: typeof readEnvelopes = (body, head) =>
+  readEnvelopes(body, head).map((row) => {
+    const note = row.record?.["note"];
+    if (typeof note !== "string" || Buffer.byteLength(note) <= LONG_BYTES) return row;
+    return { ...row, record: { ...row.record, note: createHash("md5").update(note).digest("hex") } };
+  });
+
+/** The table as {@link compactReader} sees it. */
+export const COMPACT_TABLE = {
+  table: TABLE,
+  key: ["id"],
+  mapping: {
+    ...Object.fromEntries(["id", "version", "name", "amount", "active", "seen_at", "doc"].map((name) => [name, name])),
+    note: `CASE WHEN octet_length(note) > ${LONG_BYTES} THEN md5(note) ELSE note END`,
+  },
+};
