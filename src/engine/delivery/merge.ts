@@ -27,6 +27,8 @@ export function merge(older: Entry, newer: Entry): boolean {
   older.half = newer.half;
   older.followedBy = newer.followedBy;
   older.change = newer.change;
+  older.readId = newer.readId;
+  older.readAt = newer.readAt;
   older.fill = newer.after !== null && (older.fill || newer.fill) && older.mapping.incomplete(older.after!);
   older.refilter ||= newer.refilter;
   older.bytes = Math.max(older.bytes, newer.bytes);
