@@ -30,6 +30,8 @@ export class Gate {
   #pumping = false;
   readonly #alarm = new Alarm(() => this.wake());
   #closedUntilMs = 0;
+  /** The part of that which the destination has asked for, and which no success shortens. */
+  #pausedUntilMs = 0;
   #closedBy: TailraceError | null = null;
   /** Failures of whole requests since the last success. */
   #failures = 0;
@@ -77,10 +79,13 @@ export class Gate {
 
   /** A request was answered for its rows (even if some were rejected). */
   succeeded(): void {
+    const now = Date.now();
+    this.#lastSuccessMs = now;
+    // It was on its way already when the destination asked for a pause, and says nothing about that.
+    if (now < this.#pausedUntilMs) return;
     this.#failures = 0;
     this.#closedUntilMs = 0;
     this.#closedBy = null;
-    this.#lastSuccessMs = Date.now();
   }
 
   /** A whole request, sent at `sentAtMs`, failed. Returns the ms to wait before it is tried again. */
@@ -94,9 +99,11 @@ export class Gate {
       case "auth":
         // A refused password that is tried again and again looks like an attack, and may lock the account.
         waitMs = askedMs(error.afterMs, backoffMs(this.#failures, 15_000, 300_000));
+        this.#pausedUntilMs = Math.max(this.#pausedUntilMs, now + waitMs);
         this.#close(now + waitMs, error);
         break;
       case "throttled":
+        this.#pausedUntilMs = Math.max(this.#pausedUntilMs, now + waitMs);
         this.#close(now + waitMs, error);
         break;
       default:

@@ -279,6 +279,27 @@ describe("a destination", () => {
     expect(requests.length).toBeGreaterThan(1);
   });
 
+  test("that throttles is not asked sooner because a request that was on its way is taken", async () => {
+    const taken = Promise.withResolvers<void>();
+    const { add, requests, delivered } = laneWith(async (batch) => {
+      if (requests.length === 1) await taken.promise;
+      else if (requests.length === 2) throw new TailraceError("destination.throttled", "429", { afterMs: 7000 });
+      return batch.map(() => DELIVERED);
+    });
+    add("a", 1);
+    await pass(0);
+    add("b", 1);
+    await pass(0);
+    taken.resolve();
+    await pass(0);
+    expect(delivered).toHaveLength(1);
+    add("c", 1);
+    await pass(6999);
+    expect(requests).toHaveLength(2);
+    await pass(2000);
+    expect(delivered).toHaveLength(3);
+  });
+
   test("that refuses the credentials is asked again only after a while", async () => {
     const { add, requests, stops } = laneWith(() => {
       throw new TailraceError("destination.auth", "401");
