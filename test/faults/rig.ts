@@ -1,8 +1,9 @@
 // What every scenario stands on: a database with a load's table, a receiver with a ledger, and the real command line between.
 import { createHash } from "node:crypto";
 import { type Cli, startCli } from "../support/cli.ts";
-import { envelopeReader } from "../support/envelope.ts";
+import { envelopeReader, keyText } from "../support/envelope.ts";
 import { loadTable } from "../support/load-statements.ts";
+import { compare } from "../support/oracle.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 import { testProject } from "../support/project.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
@@ -32,6 +33,10 @@ export interface Rig extends AsyncDisposable {
   start(options?: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> }): Cli;
   /** Starts the engine once more, without faults of its own; resolves when all that is committed is delivered. */
   catchUp(): Promise<void>;
+  /** Resolves when the receiver has what the table holds, and `engine` has stopped cleanly; rejects after `withinMs`. */
+  settled(engine: Cli, withinMs: number): Promise<void>;
+  /** Keys of the rows that are kept as dead letters, as the command line tells them. */
+  deadLetters(): Promise<readonly string[]>;
 }
 
 export async function startRig(options: RigOptions): Promise<Rig> {
@@ -64,11 +69,34 @@ ${options.config ?? ""}
       await receiver.restart();
       await using engine = start({ args: ["run", "--once"] });
       const { code, signal } = await engine.exit;
-      if (code !== 0)
-        throw new Error(`run --once ended with ${code ?? signal}:\n${engine.stdout.slice(-5).join("\n")}`);
+      if (code !== 0) throw new Error(`run --once ended with ${code ?? signal}: ${lastLines(engine)}`);
+    },
+    settled: async (engine, withinMs) => {
+      const giveUpAtMs = performance.now() + withinMs;
+      while (!(await compare(await receiver.ledger.read(), database, COMPACT_TABLE)).equal) {
+        if (performance.now() > giveUpAtMs)
+          throw new Error(`not delivered within ${withinMs} ms: ${lastLines(engine)}`);
+        const { acknowledgedRows } = receiver.counts;
+        await receiver.until(({ counts }) => counts.acknowledgedRows > acknowledgedRows, 1_000).catch(() => {});
+      }
+      engine.kill("SIGTERM");
+      const { code, signal } = await engine.exit;
+      if (code !== 0) throw new Error(`the engine ended with ${code ?? signal}: ${lastLines(engine)}`);
+    },
+    deadLetters: async () => {
+      await using list = start({ args: ["failures", "list", "load", "--json", "--limit", "1000000"] });
+      const { code } = await list.exit;
+      if (code !== 0) throw new Error(`failures list ended with ${code}:\n${list.stderr.join("\n")}`);
+      const { failures } = JSON.parse(list.stdout.join("")) as { failures: { key: readonly string[] }[] };
+      return failures.map(({ key }) => keyText(key));
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+/** For an error: what the command said last. */
+export function lastLines({ stdout, stderr }: Cli): string {
+  return `\n${[...stdout.slice(-5), ...stderr.slice(-5)].join("\n")}`;
 }
 
 const DESTINATION = "batch: { format: array, rows: 200 }";

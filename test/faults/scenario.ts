@@ -8,7 +8,7 @@ export interface ScenarioOptions {
   /** Superuser URL of the PostgreSQL to make databases on; `wal_level = logical`, on this machine. */
   readonly postgresUrl: string;
   /** A line of progress. */
-  log(line: string): void;
+  readonly log: (line: string) => void;
 }
 
 /** Repeats of what the destination had been sent before, counted for each kill. */

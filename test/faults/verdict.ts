@@ -11,7 +11,7 @@ export interface Verdict extends Pick<Outcome, "lost" | "inversions" | "duplicat
   readonly overlaps: number;
   /** Rows sent again by the process that had seen them acknowledged. */
   readonly needless: number;
-  /** Nothing lost, no order broken, no two requests of one key at once. */
+  /** Nothing lost, no order broken, no two requests of one key at once, nothing sent again without need. */
   readonly ok: boolean;
 }
 
@@ -22,6 +22,7 @@ export async function verdict(rig: Rig, where?: string): Promise<Verdict> {
   const { inversions, regressions, windows } = orderOf(entries);
   const replays = windows.map((window) => window.replays);
   const together = overlaps(entries).length;
+  const needless = windows.reduce((sum, window) => sum + window.needless, 0);
   const lost = difference.lost.length + difference.different.length + difference.extra.length;
   const broken = inversions.length + regressions.length;
   return {
@@ -31,7 +32,7 @@ export async function verdict(rig: Rig, where?: string): Promise<Verdict> {
     duplicates: spread(replays.slice(1)),
     replays,
     overlaps: together,
-    needless: windows.reduce((sum, { needless }) => sum + needless, 0),
-    ok: lost === 0 && broken === 0 && together === 0,
+    needless,
+    ok: lost === 0 && broken === 0 && together === 0 && needless === 0,
   };
 }

@@ -165,8 +165,11 @@ export function idConflicts(entries: readonly LedgerEntry[]): readonly string[] 
   return [...conflicts];
 }
 
-/** Requests that began while an earlier answer's `Retry-After` had not run out, and were sent after that answer. */
-export function hastyRequests(entries: readonly LedgerEntry[]): readonly number[] {
+/**
+ * Requests that began while an earlier answer's `Retry-After` had not run out, and were sent after that answer. What comes
+ * within `onItsWayMs` of the answer may have been sent before it was read.
+ */
+export function hastyRequests(entries: readonly LedgerEntry[], onItsWayMs = 0): readonly number[] {
   const hasty: number[] = [];
   let answers: { fromNs: bigint; untilNs: bigint }[] = [];
   for (const entry of entries) {
@@ -174,8 +177,8 @@ export function hastyRequests(entries: readonly LedgerEntry[]): readonly number[
     answers = answers.filter(({ untilNs }) => untilNs > entry.arrivedNs);
     if (answers.some(({ fromNs }) => fromNs < entry.arrivedNs)) hasty.push(entry.seq);
     if (entry.retryAfterMs !== null && entry.answeredNs !== null) {
-      const fromNs = entry.answeredNs;
-      answers.push({ fromNs, untilNs: fromNs + BigInt(entry.retryAfterMs) * 1_000_000n });
+      const fromNs = entry.answeredNs + BigInt(onItsWayMs) * 1_000_000n;
+      answers.push({ fromNs, untilNs: entry.answeredNs + BigInt(entry.retryAfterMs) * 1_000_000n });
     }
   }
   return hasty;

@@ -1,4 +1,7 @@
 import type { Scenario } from "../scenario.ts";
+import { failpoints } from "./failpoints.ts";
 import { kills } from "./kills.ts";
+import { receiverFaults } from "./receiver-faults.ts";
+import { sigterm } from "./sigterm.ts";
 
-export const SCENARIOS: readonly Scenario[] = [kills];
+export const SCENARIOS: readonly Scenario[] = [failpoints, kills, sigterm, receiverFaults];

@@ -3,7 +3,7 @@ import type { Cli } from "../../support/cli.ts";
 import { forkLoad } from "../../support/load-process.ts";
 import { faults } from "../../support/receiver-script.ts";
 import { type Prng, prng } from "../../support/prng.ts";
-import { type Rig, startRig, TABLE } from "../rig.ts";
+import { lastLines, type Rig, startRig, TABLE } from "../rig.ts";
 import type { Scenario } from "../scenario.ts";
 import { verdict } from "../verdict.ts";
 
@@ -34,8 +34,7 @@ export const kills: Scenario = {
       await someMoment(rig, engine, random);
       engine.kill("SIGKILL");
       const { signal, code } = await engine.exit;
-      if (signal !== "SIGKILL")
-        throw new Error(`the engine ended by itself (${code}):\n${engine.stdout.slice(-5).join("\n")}`);
+      if (signal !== "SIGKILL") throw new Error(`the engine ended by itself (${code}): ${lastLines(engine)}`);
       killed += 1;
       if (killed % 10 === 0) log(`${killed} kills, ${rig.receiver.counts.rows} rows received`);
     }
@@ -67,7 +66,7 @@ async function someMoment(rig: Rig, engine: Cli, random: Prng): Promise<void> {
   await receiver
     .until(({ counts }) => counts.requests > before, 60_000)
     .catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${engine.stdout.slice(-5).join("\n")}`);
+      throw new Error(`${String(error)} ${lastLines(engine)}`);
     });
   const after = receiver.counts.requests + random.int(60);
   await receiver.until(({ counts }) => counts.requests >= after, 2_000).catch(() => {});
