@@ -12,8 +12,8 @@ import { checkConnection } from "./check.ts";
 import { authorityOf, RequestPlan } from "./request-plan.ts";
 import { webhookSettings, webhookSyncOptions } from "./settings.ts";
 import type { WebhookSettings } from "./settings.ts";
-import { parseSecret } from "./signature.ts";
-import type { SigningSecret } from "./signature.ts";
+import { parseSecret } from "../../kit/http/signature.ts";
+import type { SigningSecret } from "../../kit/http/signature.ts";
 import { WebhookWriter } from "./writer.ts";
 
 const HOST_PER_ROW: Finding = {

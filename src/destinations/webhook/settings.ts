@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { allowPrivateSetting } from "../../kit/address-guard.ts";
-import { parseSecret } from "./signature.ts";
+import { signingSecretSetting } from "../../kit/http/signature.ts";
 
 const text = z.string().min(1);
 
@@ -10,11 +10,6 @@ const statuses = z.array(
     z.string().regex(/^([2-5]xx|[2-5]\d\d(-[2-5]\d\d)?)$/, "Not a status: write 409, 200-299 or 5xx."),
   ]),
 );
-
-const secret = z.string().refine((value) => parseSecret(value) !== null, {
-  error:
-    "Not a signing secret: `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 key in base64. Make one with `echo whsec_$(openssl rand -base64 32)`.",
-});
 
 // Headers that say how the body is framed, or that Tailrace itself sets.
 const RESERVED =
@@ -111,7 +106,7 @@ export const webhookSettings = z
     method: method.default("POST"),
     headers: headers.default({}),
     secret: z
-      .union([secret, z.array(secret).min(1)])
+      .union([signingSecretSetting, z.array(signingSecretSetting).min(1)])
       .optional()
       .meta({ secret: true })
       .describe(

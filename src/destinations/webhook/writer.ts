@@ -10,8 +10,8 @@ import { BodyBuffer } from "./body-buffer.ts";
 import type { PlannedRequest, RequestPlan } from "./request-plan.ts";
 import { rowOutcomes } from "./row-results.ts";
 import type { WebhookSettings } from "./settings.ts";
-import { signatureHeader } from "./signature.ts";
-import type { SigningSecret } from "./signature.ts";
+import { signatureHeader } from "../../kit/http/signature.ts";
+import type { SigningSecret } from "../../kit/http/signature.ts";
 
 export interface WebhookWriterParts {
   readonly sync: string;

@@ -1,5 +1,6 @@
 import { createHmac, createPrivateKey, sign } from "node:crypto";
 import type { KeyObject } from "node:crypto";
+import * as z from "zod";
 
 export type SigningSecret =
   | { readonly kind: "v1"; readonly key: Buffer }
@@ -16,6 +17,15 @@ export function parseSecret(text: string): SigningSecret | null {
   const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), bytes.subarray(0, 32)]);
   return { kind: "v1a", key: createPrivateKey({ key: der, format: "der", type: "pkcs8" }) };
 }
+
+/** The setting, for everything that signs. */
+export const signingSecretSetting = z
+  .string()
+  .refine((value) => parseSecret(value) !== null, {
+    error:
+      "Not a signing secret: `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 key in base64. Make one with `echo whsec_$(openssl rand -base64 32)`.",
+  })
+  .meta({ secret: true });
 
 /** The `webhook-signature` header over exactly these bytes: one signature a secret, parted by spaces. */
 export function signatureHeader(
