@@ -4,13 +4,15 @@ import { parseArgs } from "node:util";
 import { flat } from "./scenarios/flat.ts";
 import { latency } from "./scenarios/latency.ts";
 import { memory } from "./scenarios/memory.ts";
+import { peer } from "./scenarios/peer.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { throughput } from "./scenarios/throughput.ts";
+import { PeerUnavailable } from "../test/peers/unavailable.ts";
 import { machine } from "./support/machine.ts";
 import { type Report, printJson, printTable } from "./support/report.ts";
 import { startBenchServer } from "./support/server.ts";
 
-const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory];
+const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, peer];
 
 const USAGE = `usage: npm run bench -- SCENARIO [--json] [--quick]
 
@@ -19,7 +21,8 @@ ${SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(11)} ${summary}`).join("
   --json      one JSON object on standard output instead of a table
   --quick     fewer rows, one repetition: to see that it works, not to quote
 
-Progress goes to standard error. The exit status is 0 when every figure is as required, 1 when one is not, 2 on wrong usage.
+Progress goes to standard error. The exit status is 0 when every figure is as required, 1 when one is not, 2 on wrong usage,
+3 when \`peer\` cannot run here, which names what to install.
 BENCH_PROFILE=FOLDER writes a CPU profile of every engine there (and makes it slower).
 `;
 
@@ -57,4 +60,10 @@ async function main(): Promise<number> {
 
 // Children and the server end with us, also on Ctrl-C.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof PeerUnavailable)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = PeerUnavailable.EXIT_STATUS;
+}

@@ -2,6 +2,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { startServer } from "../../src/cli/demo/embedded-postgres.ts";
+import { PeerUnavailable } from "../peers/unavailable.ts";
 import type { Outcome } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 
@@ -15,7 +16,8 @@ ${LIST}
   --json        one JSON object on standard output
   --short       seconds, not minutes: to see that it holds, not to quote
 
-Progress goes to standard error. Exits with 0 when the engine held, 1 when it did not, 2 on wrong usage. TEST_PG_URL names a
+Progress goes to standard error. Exits with 0 when the engine held, 1 when it did not, 2 on wrong usage, 3
+when a peer cannot run here, which names what to install. TEST_PG_URL names a
 PostgreSQL to use (superuser, wal_level = logical, on this machine) instead of the bundled one.
 `;
 
@@ -71,4 +73,10 @@ function text(outcome: Outcome): string {
 
 // Children and the server end with us, also on Ctrl-C.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof PeerUnavailable)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = PeerUnavailable.EXIT_STATUS;
+}
