@@ -208,6 +208,27 @@ test("closed, it lets out what fills holes and nothing else: what is finished is
   );
 });
 
+test("closed, it lets out the second half of a change whose first half was taken, and what comes before that", () => {
+  const queue = new KeyedQueue({ merges: true });
+  const add = (key: string, op: Step["op"]): Entry => entryOf({ key, op, a: "x", b: "1", live: true }, () => {});
+  const earlier = add("k2", "upsert");
+  const old = add("k1", "delete");
+  const renamed = add("k2", "upsert");
+  old.followedBy = renamed;
+  renamed.waits = 1;
+  const later = add("k3", "upsert");
+  queue.add(old);
+  for (const entry of [earlier, renamed, later]) queue.add(entry);
+  expect(queue.take(1, 1e9)).toEqual([old]);
+  queue.close();
+  queue.finish(old);
+  expect(queue.take(10, 1e9)).toEqual([earlier]);
+  queue.finish(earlier);
+  expect(queue.take(10, 1e9)).toEqual([renamed]);
+  queue.finish(renamed);
+  expect(queue.take(10, 1e9)).toEqual([]);
+});
+
 test("in order, everything leaves as it came, and a barrier is no hindrance", () => {
   fc.assert(
     fc.property(fc.array(fc.oneof(step, rename), { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (moves, rows) => {

@@ -166,7 +166,9 @@ export class KeyedQueue {
   #started(entry: Entry): void {
     const live = this.#startedLive;
     const read = this.#startedRead;
-    for (const part of [entry, ...(entry.also ?? [])]) {
+    // A change of which one half is sent is only finished with the other.
+    for (const part of [entry, ...(entry.also ?? []), entry.followedBy]) {
+      if (part === null) continue;
       if (part.read) this.#startedRead = Math.max(this.#startedRead, part.order);
       else this.#startedLive = Math.max(this.#startedLive, part.order);
     }
