@@ -95,8 +95,14 @@ export class Backfill {
     return this.#complete;
   }
 
-  /** Reads and queues to the end. Throws what the source throws; may then be called again. */
+  /**
+   * Reads and queues to the end, or to the end of a chunk when `signal` aborts: what is sent of a chunk could not count
+   * while rows of it are still to be read again. Throws what the source throws; may then be called again.
+   */
   async run(signal: AbortSignal): Promise<void> {
+    const patience = new AbortController();
+    const lose = (): void => void setTimeout(() => patience.abort(), READ_AGAIN_MS).unref();
+    signal.addEventListener("abort", lose, { once: true });
     this.#seam.begin();
     try {
       await this.#source.settle(signal);
@@ -105,9 +111,10 @@ export class Backfill {
         const chunk = await this.#source.snapshot(this.#sync.model, this.#after, CHUNK, signal);
         failpoint("chunk-read");
         const stale = this.#queueChunk(chunk);
-        if (stale.length > 0) await this.#readAgain(stale, signal);
+        if (stale.length > 0) await this.#readAgain(stale, patience.signal);
       }
     } finally {
+      signal.removeEventListener("abort", lose);
       this.#seam.end();
     }
   }
@@ -215,3 +222,5 @@ const CHUNK = { rows: 10_000, bytes: 4 * 1024 * 1024 };
 const QUEUED_BYTES = 8 * 1024 * 1024;
 const NOTED_TRANSACTIONS = 20_000;
 const POLL_MS = 10;
+/** How long a stop waits for rows that are read again: mostly, a change of them is about to become visible. */
+const READ_AGAIN_MS = 5_000;
