@@ -30,7 +30,7 @@ export async function install(log: (line: string) => void): Promise<Installed> {
   const found = findJava();
   if (found === null) {
     throw new PeerUnavailable(
-      `Debezium Server ${VERSION} needs Java ${JAVA} or newer: install a JDK (Debian: apt-get install openjdk-${JAVA}-jre-headless), or set JAVA_HOME.`,
+      `Debezium Server ${VERSION} needs Java ${JAVA} or newer: install one (Debian 13: apt-get install openjdk-${JAVA}-jre-headless), or set JAVA_HOME.`,
     );
   }
   const folder = join(CACHE, `debezium-server-${VERSION}`);
