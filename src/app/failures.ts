@@ -1,7 +1,8 @@
 import type { ErrorCode } from "../contracts/errors.ts";
+import type { FailureQuery } from "../contracts/failures.ts";
 import type { DeadLetter, StateStore } from "../contracts/state.ts";
 
-export interface FailurePage {
+export interface FailureList {
   readonly sync: string;
   readonly total: number;
   /** Why, most frequent first. */
@@ -11,19 +12,28 @@ export interface FailurePage {
   readonly offset: number;
 }
 
-/** A sync's dead letters: the reasons, and one page of the letters, newest first. */
+/** A sync's dead letters that a query holds for: the reasons, and one page of the letters, newest first. */
 export async function listFailures(
   store: StateStore,
   sync: string,
-  page: { readonly limit: number; readonly offset: number },
-): Promise<FailurePage> {
-  const groups = await store.failureGroups(sync);
-  const total = groups.reduce((sum, { count }) => sum + count, 0);
+  page: { readonly where?: FailureQuery | undefined; readonly limit: number; readonly offset: number },
+): Promise<FailureList> {
+  const { where, limit, offset } = page;
+  const { groups, total } = await countFailures(store, sync, where);
   // The store counts from the oldest.
-  const end = Math.max(0, total - page.offset);
-  const start = Math.max(0, end - page.limit);
-  const found = start === end ? [] : await store.failures(sync, { limit: end - start, offset: start });
-  return { sync, total, groups, failures: found.toReversed(), offset: page.offset };
+  const end = Math.max(0, total - offset);
+  const start = Math.max(0, end - limit);
+  const found = start === end ? [] : await store.failures(sync, { where, limit: end - start, offset: start });
+  return { sync, total, groups, failures: found.toReversed(), offset };
+}
+
+export async function countFailures(
+  store: StateStore,
+  sync: string,
+  where?: FailureQuery,
+): Promise<Pick<FailureList, "groups" | "total">> {
+  const groups = await store.failureGroups(sync, where);
+  return { groups, total: groups.reduce((sum, { count }) => sum + count, 0) };
 }
 
 /** The letters with these ids, and the ids that there are none for. */

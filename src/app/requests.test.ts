@@ -34,7 +34,12 @@ test("somebody runs it: taken once it has been, slow when it has not been in tim
   await using lease = await store.acquire("s", signal);
   expect(await leaveRequest(store, "s", { kind: "pause" }, { signal, waitMs: 0 })).toBe("slow");
   // Another request that is still there does not count.
-  const asked = leaveRequest(store, "s", { kind: "drop", ids: ["a"] }, { signal, waitMs: 60_000 });
+  const asked = leaveRequest(
+    store,
+    "s",
+    { kind: "drop", failures: ["a"], by: "ada", why: null },
+    { signal, waitMs: 60_000 },
+  );
   let taken: number | undefined;
   while (taken === undefined) taken = (await lease.requests()).find(({ request }) => request.kind === "drop")?.id;
   await lease.commit({ takenRequests: [taken] });

@@ -30,6 +30,7 @@ export async function run(
         syncs,
         destinations,
         store,
+        failures: config.failures,
         log,
         once: options.once,
       }),

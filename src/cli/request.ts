@@ -9,19 +9,20 @@ const WAIT_MS = 10_000;
 /** How each outcome reads, of one kind of request. */
 export type RequestWords = Readonly<Record<"taken" | "next run", string>>;
 
-/** Leaves the request, waits for whoever runs the sync, and says what became of it. */
+/** Leaves the request, waits for whoever runs the sync, and says what became of it; `facts` with `--json` only. */
 export async function request(
   context: Context,
   config: Config,
   sync: string,
   wanted: SyncRequest,
   words: RequestWords,
+  facts: Readonly<Record<string, number>> = {},
 ): Promise<number> {
   const { openState } = await import("../app/project.ts");
   const { leaveRequest } = await import("../app/requests.ts");
   await using store = await openState(config, context.log("silent", "err"));
   const outcome = await leaveRequest(store, sync, wanted, { signal: context.signal, waitMs: WAIT_MS });
-  if (context.json) context.out(jsonLine({ sync, request: wanted.kind, outcome }));
+  if (context.json) context.out(jsonLine({ sync, request: wanted.kind, outcome, ...facts }));
   else context.out(`${sync}: ${textOf(outcome, words)}\n`);
   return EXIT.ok;
 }

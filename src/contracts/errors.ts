@@ -171,6 +171,11 @@ export const CATALOGUE = {
     meaning: "The row was not taken after the allowed number of attempts, while others were.",
     hint: "See the destination's last answer with `tailrace failures show`.",
   },
+  "delivery.too_many_failures": {
+    consequence: "config",
+    meaning: "The sync has as many failures as `failures.most` allows. It stopped, so that none is forgotten.",
+    hint: "`tailrace failures list SYNC` shows why they failed. Drop them, or raise `failures.most`; then `tailrace resume SYNC`, and retry what was mended.",
+  },
   "delivery.row_too_large": {
     consequence: "row-permanent",
     meaning: "The row alone is larger than the destination's largest batch.",

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "./errors.ts";
 import type { Position } from "./change.ts";
+import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "./failures.ts";
 import type { Cursor } from "./source.ts";
 
 /** Where checkpoints, dead letters and requests are kept. Every write is durable when its promise resolves. */
@@ -14,11 +15,14 @@ export interface StateStore extends AsyncDisposable {
   statuses(): Promise<readonly StoredStatus[]>;
   load(sync: string): Promise<SyncState | null>;
   /** In log order (position, then id), 100 unless `page` says otherwise. */
-  failures(sync: string, page?: { readonly limit: number; readonly offset: number }): Promise<readonly DeadLetter[]>;
-  /** Groups by (code, message), most first. */
+  failures(sync: string, page?: FailurePage): Promise<readonly DeadLetter[]>;
+  /** Groups by (code, message), most first; of all, or of those that `where` holds for. */
   failureGroups(
     sync: string,
+    where?: FailureQuery,
   ): Promise<readonly { readonly code: ErrorCode; readonly message: string; readonly count: number }[]>;
+  /** 100 unless `page` says otherwise. */
+  droppedFailures(sync: string, page?: { readonly limit: number; readonly offset: number }): Promise<DroppedFailures>;
   failure(sync: string, id: string): Promise<DeadLetter | null>;
   /** Leaves a request for whoever runs the sync, now or later. Its {@link Lease.requests} has it at the next call. */
   request(sync: string, request: SyncRequest): Promise<void>;
@@ -86,8 +90,12 @@ export interface StateChange {
   /** Allows the checkpoint to move backwards or to null, and raises the generation: a resync. */
   readonly reset?: boolean | undefined;
   readonly deadLetters?: readonly DeadLetter[] | undefined;
-  /** Ids of dead letters that were delivered after all, or dropped. Removed before {@link deadLetters} are added. */
+  /** Ids of dead letters that were delivered after all. Removed before {@link deadLetters} are added. */
   readonly resolved?: readonly string[] | undefined;
+  /** Dead letters that are given up; each leaves a record. Before {@link deadLetters} are added. */
+  readonly dropped?: readonly FailureDrop[] | undefined;
+  /** Records of what was dropped before this are forgotten, all but their number; ms since the epoch. */
+  readonly forgetDroppedBeforeMs?: number | undefined;
   readonly paused?: boolean | undefined;
   readonly stopped?: SyncState["stopped"] | undefined;
   readonly takenRequests?: readonly number[] | undefined;
@@ -120,8 +128,11 @@ export type SyncRequest =
   | { readonly kind: "pause" }
   | { readonly kind: "resume" }
   | { readonly kind: "resync" }
-  | { readonly kind: "retry"; readonly ids: readonly string[] | "all" }
-  | { readonly kind: "drop"; readonly ids: readonly string[] | "all" };
+  | { readonly kind: "retry"; readonly failures: FailureChoice }
+  | { readonly kind: "drop"; readonly failures: FailureChoice; readonly by: string; readonly why: string | null };
+
+/** Ids, or what they have in common. */
+export type FailureChoice = readonly string[] | FailureQuery;
 
 export type Phase = "starting" | "backfilling" | "streaming" | "waiting" | "paused" | "stopped" | "standby";
 

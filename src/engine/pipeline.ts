@@ -45,6 +45,8 @@ export interface PipelineOptions {
    * waits long in memory costs the garbage collector more than its reading did, and the source holds it anyway.
    */
   readonly readsAlone: boolean;
+  /** Dead letters that the sync has, and how many it may have before it stops. */
+  readonly failures: { readonly now: number; readonly most: number };
   readonly log: Log;
   /** A checkpoint is durable: the source may hear of it. */
   readonly onStored: () => void;
@@ -74,6 +76,9 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   #backfill: Backfill | null = null;
   #backfillEstimate: number | null = null;
   #streamAt: Position;
+  #failures: number;
+  /** With so many the sync stops; one that was begun again with too many stops at the next one. */
+  readonly #tooManyFailures: number;
   #stoppedBy: TailraceError | null = null;
   #wanted: (() => void)[] = [];
 
@@ -82,6 +87,8 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     this.sync = sync;
     this.#options = options;
     this.#log = options.log;
+    this.#failures = options.failures.now;
+    this.#tooManyFailures = Math.max(options.failures.most, options.failures.now + 1);
     const sendsState = sync.mode === "upsert" || sync.mode === "update" || sync.mode === "mirror";
     this.#queue = new KeyedQueue({
       merges: sendsState,
@@ -125,7 +132,10 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       seam: this.#seam,
       mappings: options.mappings,
       streamAt: () => this.#streamAt,
-      resolved: (id) => this.#checkpointer.resolve(id),
+      resolved: (id) => {
+        this.#failures -= 1;
+        this.#checkpointer.resolve(id);
+      },
       wake: () => options.gate.wake(),
     });
     if (checkpoint.backfill !== null) {
@@ -162,9 +172,9 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     return this.#retries.run(letters, this.#signal);
   }
 
-  /** Forgets dead letters, durably soon. */
-  drop(ids: readonly string[]): void {
-    for (const id of ids) this.#checkpointer.resolve(id);
+  /** So many dead letters are not there any more. */
+  failuresDropped(count: number): void {
+    this.#failures -= count;
   }
 
   get #signal(): AbortSignal {
@@ -266,6 +276,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
 
   rejected(entry: Entry, error: TailraceError): void {
     this.#log.warn("a row was rejected and kept as a dead letter", { code: error.code, error: error.message });
+    this.#failures += 1;
     this.#checkpointer.deadLetter(deadLetterOf(this.sync, entry, error));
   }
 
@@ -285,6 +296,16 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   }
 
   room(): void {
+    if (this.#failures >= this.#tooManyFailures && this.#stoppedBy === null) {
+      // What is on its way may fail, too, and is kept all the same.
+      this.#lane.halt().catch(() => {});
+      this.stopped(
+        new TailraceError(
+          "delivery.too_many_failures",
+          `the sync has as many failures as \`failures.most\` allows (${this.#options.failures.most})`,
+        ),
+      );
+    }
     if (this.#wanted.length > 0 && !this.full) for (const resolve of this.#wanted.splice(0)) resolve();
   }
 

@@ -1,6 +1,7 @@
 // What every StateStore must do. A store's own tests call `stateStoreSuite` with a way to open it.
 import { expect, test } from "vitest";
-import type { Lease, StateChange, StateStore, StatusReport, SyncState } from "../../src/contracts/state.ts";
+import type { FailureQuery } from "../../src/contracts/failures.ts";
+import type { DeadLetter, Lease, StateChange, StateStore, StatusReport, SyncState } from "../../src/contracts/state.ts";
 import { checkpointAt, letterOf } from "../support/state-values.ts";
 import { aborted, eventually, never, type StateHarness } from "./state-harness.ts";
 import { modelTest } from "./state-store-model.ts";
@@ -178,18 +179,90 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
     ]);
   });
 
+  it("dead letters are found by what they have in common, and counted", async ({ store }) => {
+    const lease = await store.acquire("s", never);
+    const letters = Array.from({ length: 12 }, (_, index) =>
+      letterOf(String(index).padStart(2, "0"), {
+        code: index % 2 === 0 ? "destination.refused" : "delivery.mapping",
+        op: index % 3 === 0 ? "delete" : "upsert",
+        key: ["t", String(index % 4)],
+        message: index < 6 ? "No such Plan" : "no",
+        answer: index === 7 ? '{"error":"unknown PLAN"}' : null,
+        failedAtMs: 1000 + index,
+      }),
+    );
+    await lease.commit({ deadLetters: letters });
+    const found = async (where: FailureQuery): Promise<string> => {
+      const page = await store.failures("s", { where, limit: 100 });
+      const counted = (await store.failureGroups("s", where)).reduce((sum, { count }) => sum + count, 0);
+      expect(counted).toBe(page.length);
+      return page.map(({ id }) => Number(id)).join(" ");
+    };
+    expect(await found({})).toBe("0 1 2 3 4 5 6 7 8 9 10 11");
+    expect(await found({ codes: ["delivery.mapping", "delivery.no_match"] })).toBe("1 3 5 7 9 11");
+    expect(await found({ ops: ["delete"] })).toBe("0 3 6 9");
+    expect(await found({ text: "plan" })).toBe("0 1 2 3 4 5 7");
+    expect(await found({ key: ["t", "3"] })).toBe("3 7 11");
+    expect(await found({ key: ["t"] })).toBe("");
+    expect(await found({ sinceMs: 1003, untilMs: 1006 })).toBe("3 4 5");
+    expect(await found({ codes: ["delivery.mapping"], text: "plan", sinceMs: 1002 })).toBe("3 5 7");
+    const page = async (limit: number, offset?: number, after?: DeadLetter): Promise<number[]> =>
+      (await store.failures("s", { where: { ops: ["upsert"] }, limit, offset, after })).map(({ id }) => Number(id));
+    expect(await page(3)).toEqual([1, 2, 4]);
+    expect(await page(3, 3)).toEqual([5, 7, 8]);
+    // What was removed meanwhile does not shift the next page.
+    await lease.commit({ resolved: ["01", "02"] });
+    expect(await page(3, 0, letters[4])).toEqual([5, 7, 8]);
+    expect((await store.failures("s", { limit: 2, after: letters[8] })).map(({ id }) => id)).toEqual(["09", "10"]);
+  });
+
+  it("what is dropped leaves a record without the row's values, and a count when that is forgotten", async ({
+    harness,
+    store,
+  }) => {
+    const lease = await store.acquire("s", never);
+    expect(await store.droppedFailures("s")).toEqual({ total: 0, records: [] });
+    const [a, b] = [letterOf("a", { payload: '{"after":[["card","4711"]]}' }), letterOf("b", { answer: "no\u0000" })];
+    await lease.commit({ deadLetters: [a, b, letterOf("c")] });
+    await lease.commit({ dropped: [{ id: "a", by: "ada@host", why: "a test account", atMs: 10 }] });
+    await lease.commit({ dropped: [{ id: "b", by: "failures.keep", why: null, atMs: 20 }] });
+    // What was delivered meanwhile is not there to be dropped.
+    await lease.commit({
+      resolved: ["c"],
+      dropped: ["c", "never was"].map((id) => ({ id, by: "x", why: null, atMs: 30 })),
+    });
+    expect(await store.failures("s")).toEqual([]);
+    const other = await harness.open();
+    const { payload: _, ...kept } = a;
+    const { payload: __, ...second } = b;
+    const records = [
+      { ...second, droppedBy: "failures.keep", why: null, droppedAtMs: 20 },
+      { ...kept, droppedBy: "ada@host", why: "a test account", droppedAtMs: 10 },
+    ];
+    expect(await other.droppedFailures("s")).toEqual({ total: 2, records });
+    expect(await other.droppedFailures("s", { limit: 1, offset: 1 })).toEqual({ total: 2, records: [records[1]] });
+    await lease.commit({ forgetDroppedBeforeMs: 20 });
+    expect(await other.droppedFailures("s")).toEqual({ total: 2, records: [records[0]] });
+    // It may fail again, and is to be seen again.
+    await lease.commit({ deadLetters: [b], dropped: [{ id: "b", by: "x", why: null, atMs: 40 }] });
+    expect(await other.failures("s")).toEqual([b]);
+    await lease[Symbol.asyncDispose]();
+    await store.forget("s");
+    expect(await store.droppedFailures("s")).toEqual({ total: 0, records: [] });
+  });
+
   it("requests wait for the sync's runner, oldest first, until taken", async ({ harness, store }) => {
     const beside = await harness.open();
     await beside.request("s", { kind: "pause" });
     const lease = await store.acquire("s", never);
-    await beside.request("s", { kind: "retry", ids: ["a", "b"] });
+    await beside.request("s", { kind: "retry", failures: ["a", "b"] });
     await beside.request("t", { kind: "resync" });
-    await beside.request("s", { kind: "drop", ids: "all" });
+    await beside.request("s", { kind: "drop", failures: {}, by: "ada", why: null });
     const waiting = await lease.requests();
     expect(waiting.map(({ request }) => request)).toEqual([
       { kind: "pause" },
-      { kind: "retry", ids: ["a", "b"] },
-      { kind: "drop", ids: "all" },
+      { kind: "retry", failures: ["a", "b"] },
+      { kind: "drop", failures: {}, by: "ada", why: null },
     ]);
     await lease.commit({ takenRequests: waiting.slice(0, 2).map(({ id }) => id), paused: true });
     expect(await lease.requests()).toEqual(waiting.slice(2));

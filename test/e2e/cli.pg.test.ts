@@ -180,7 +180,7 @@ test("failures are listed, shown without values, and dropped by the next run", a
   expect((await jsonOf("failures", "list", "users_to_hook")).value).toMatchObject({ total: 1 });
   // One that was mended meanwhile is sent as it is now.
   await database.sql("UPDATE users SET email = 'mended@example.com' WHERE id >= 100");
-  await cli("failures", "retry", "users_to_hook", "--all");
+  await cli("failures", "retry", "users_to_hook", "--all", "--yes");
   expect((await cli("run", "--once")).code).toBe(0);
   expect((await cli("failures", "list", "users_to_hook")).stdout).toBe("users_to_hook has no failures.");
 });

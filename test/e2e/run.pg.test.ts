@@ -221,7 +221,7 @@ describe("operating", () => {
       // The row is mended at the source, and the change that did it has gone its own way. The retry must not bring back what it was.
       await database.sql("UPDATE users SET name = 'mended' WHERE id = 13");
       await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
-      expect((await tailrace("failures", "retry", "users", "--all")).code).toBe(0);
+      expect((await tailrace("failures", "retry", "users", "--all", "--yes")).code).toBe(0);
       await receiver.until(({ counts }) => counts.acknowledgedRows >= 50);
       await stop(engine);
       const difference = await compare(receiver.ledger.entries, database, { table: "public.users", key: ["id"] });

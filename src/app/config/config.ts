@@ -20,6 +20,15 @@ export interface Config {
   /** A `path` is absolute, a `url` holds secrets. */
   readonly state: StateSettings;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+  readonly failures: FailureSettings;
+}
+
+/** What becomes of the dead letters of each sync. */
+export interface FailureSettings {
+  /** Older ones are dropped; null: none are. */
+  readonly keepMs: number | null;
+  /** A sync that has so many stops. */
+  readonly most: number;
 }
 
 export interface ConfiguredSource {

@@ -62,6 +62,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
         ? { ...project.state, path: resolve(baseDirectory, project.state.path) }
         : project.state,
     log: { level: project.log.level },
+    failures: { keepMs: project.failures.keep ?? null, most: project.failures.most },
   };
 }
 

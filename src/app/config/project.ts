@@ -33,7 +33,7 @@ import {
   type Tree,
 } from "./tree.ts";
 
-const top = projectSchema.pick({ name: true, state: true, log: true });
+const top = projectSchema.pick({ name: true, state: true, log: true, failures: true });
 
 export interface ReadProject {
   readonly project: z.output<typeof top>;

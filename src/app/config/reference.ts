@@ -11,6 +11,7 @@ export function referenceTables(): ReadonlyMap<string, string> {
     ["top", table(project.shape)],
     ["state", table(shapeUnder(project.shape.state))],
     ["log", table(shapeUnder(project.shape.log))],
+    ["failures", table(shapeUnder(project.shape.failures))],
     ["source", table(sourceBase.shape)],
     ["model", table(model.shape)],
     ["destination", table(destinationBase.shape)],

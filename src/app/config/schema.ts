@@ -22,6 +22,13 @@ const duration = z
   .pipe(z.number().max(3_600_000))
   .meta({ wanted: "a duration of at most an hour", examples: ["20ms", "5s", "1m"] });
 
+const longTime = z
+  .string()
+  .regex(DURATION)
+  .transform(durationMs)
+  .pipe(z.number().min(1))
+  .meta({ wanted: "a duration", examples: ["30d", "12h"] });
+
 const size = z
   .string()
   .regex(SIZE)
@@ -285,6 +292,27 @@ export const project = z.strictObject({
     })
     .prefault({})
     .meta({ description: "What is logged.", examples: ["{ level: info }"] }),
+  failures: z
+    .strictObject({
+      keep: longTime.optional().meta({
+        description:
+          "How long a failure, and the record of one that was dropped, is kept. One that gets older is dropped, which is logged and recorded. Default: until it is retried or dropped by hand.",
+      }),
+      most: z
+        .int()
+        .min(1)
+        .max(10_000_000)
+        .default(100_000)
+        .meta({
+          description: "A sync that has so many failures stops, instead of forgetting any.",
+          examples: [100_000],
+        }),
+    })
+    .prefault({})
+    .meta({
+      description: "How long rejected rows are kept, and how many of each sync.",
+      examples: ["{ keep: 30d, most: 100000 }"],
+    }),
   sources: z
     .record(name, sourceBase)
     .default({})

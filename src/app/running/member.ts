@@ -7,12 +7,14 @@ import { Mappings } from "../../engine/capture/mappings.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
 import { Pipeline } from "../../engine/pipeline.ts";
 import type { OpenDestination } from "./destinations.ts";
+import type { FailureKeeper } from "./failure-keeper.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
 
 /** One sync of a source, from process start to end: its lease, its state, and its pipeline while it runs. */
 export class Member implements AsyncDisposable {
   readonly sync: Sync;
   readonly lease: Lease;
+  readonly failures: FailureKeeper;
   readonly #log: Log;
   state: SyncState;
   pipeline: Pipeline | null = null;
@@ -22,9 +24,10 @@ export class Member implements AsyncDisposable {
   modelIsBroken = false;
   #backfillLoggedAtMs = Date.now();
 
-  constructor(sync: Sync, lease: Lease, state: SyncState, log: Log) {
+  constructor(sync: Sync, lease: Lease, state: SyncState, failures: FailureKeeper, log: Log) {
     this.sync = sync;
     this.lease = lease;
+    this.failures = failures;
     this.state = state;
     this.#log = log;
   }
@@ -66,6 +69,7 @@ export class Member implements AsyncDisposable {
     const { source, start, signal } = options;
     const { destination, gate } = options.to;
     const { sync } = this;
+    await this.failures.expire(null);
     const mappings = new Mappings(sync, this.#log);
     const relation = await source.describe(sync.model, signal);
     const mapping = mappings.for(relation);
@@ -108,6 +112,7 @@ export class Member implements AsyncDisposable {
         },
         budgetBytes: options.budgetBytes,
         readsAlone: options.readsAlone,
+        failures: { now: await this.failures.count(), most: this.failures.most },
         log: this.#log,
         onStored: options.onStored,
         onStopped: options.onStopped,
@@ -141,6 +146,11 @@ export class Member implements AsyncDisposable {
   /** The line of `status`. */
   async report(sourceSilentMs: number | null, phase: Phase | null): Promise<void> {
     if (this.lease.lost.aborted) return;
+    this.failures.expire(this.pipeline).catch((error: unknown) => {
+      this.#log.warn("old failures could not be dropped; it is tried again", {
+        error: TailraceError.from(error).message,
+      });
+    });
     const { stopped, paused } = this.state;
     const running = this.pipeline?.report(sourceSilentMs);
     const why = stopped ?? this.waitsFor;

@@ -8,7 +8,9 @@ import type { StateStore, SyncRequest } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { backoffMs } from "../../engine/delivery/backoff.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
+import type { FailureSettings } from "../config/config.ts";
 import type { Destinations } from "./destinations.ts";
+import { FailureKeeper } from "./failure-keeper.ts";
 import { EMPTY, Member } from "./member.ts";
 import { Round } from "./round.ts";
 import { Silence } from "./silence.ts";
@@ -19,6 +21,7 @@ export interface SourceRunnerOptions {
   readonly syncs: readonly Sync[];
   readonly destinations: Destinations;
   readonly store: StateStore;
+  readonly failures: FailureSettings;
   readonly log: Log;
   /** Catch up with what is committed now, then end. */
   readonly once: boolean;
@@ -71,7 +74,9 @@ export class SourceRunner {
       }, STANDBY_TOLD_MS);
       const lease = await store.acquire(sync.name, signal).finally(() => clearTimeout(tell));
       const state = (await lease.load()) ?? EMPTY;
-      this.#members.push(new Member(sync, lease, state, this.#log.child({ sync: sync.name })));
+      const log = this.#log.child({ sync: sync.name });
+      const failures = new FailureKeeper({ store, lease, settings: this.#options.failures, log });
+      this.#members.push(new Member(sync, lease, state, failures, log));
     }
   }
 
@@ -379,7 +384,9 @@ export class SourceRunner {
         if (member.lease.lost.aborted) round.end("again");
         else for (const { id, request } of await member.lease.requests()) await this.#obey(member, id, request, round);
       }
-      round.requestsTaken = this.#members.some(({ pipeline }) => pipeline !== null);
+      round.requestsTaken =
+        this.#members.some(({ pipeline }) => pipeline !== null) &&
+        this.#members.every(({ pipeline, failures }) => pipeline === null || !failures.retrying);
     } catch (error) {
       this.#log.warn("requests could not be read", { error: TailraceError.from(error).message });
     }
@@ -397,7 +404,9 @@ export class SourceRunner {
   async #obey(member: Member, id: number, request: SyncRequest, round: Round): Promise<void> {
     // A retry waits until there is something to send it with.
     if (request.kind === "retry" && member.pipeline === null) return;
-    this.#log.info("request", { sync: member.sync.name, kind: request.kind });
+    // A retry goes on as there is room, and is said once.
+    if (request.kind !== "retry" || !member.failures.retrying)
+      this.#log.info("request", { sync: member.sync.name, kind: request.kind });
     const { lease } = member;
     const taken = { takenRequests: [id] };
     switch (request.kind) {
@@ -414,25 +423,11 @@ export class SourceRunner {
         await lease.commit({ ...taken, reset: true, checkpoint: null, stopped: null });
         member.modelIsBroken = false;
         return round.end("again");
-      case "retry": {
-        await member.pipeline!.retry(await this.#failures(member.sync.name, request.ids));
-        return lease.commit(taken);
-      }
-      case "drop": {
-        const ids =
-          request.ids === "all"
-            ? (await this.#failures(member.sync.name, "all")).map((letter) => letter.id)
-            : request.ids;
-        return lease.commit({ ...taken, resolved: ids });
-      }
+      case "retry":
+        return member.failures.retry(id, request.failures, member.pipeline!);
+      case "drop":
+        return member.failures.drop(id, request, member.pipeline);
     }
-  }
-
-  async #failures(sync: string, ids: readonly string[] | "all") {
-    const { store } = this.#options;
-    if (ids === "all") return store.failures(sync, { limit: MOST_RETRIED, offset: 0 });
-    const letters = await Promise.all(ids.map((id) => store.failure(sync, id)));
-    return letters.filter((letter) => letter !== null);
   }
 }
 
@@ -454,4 +449,3 @@ const REPORT_MS = 1_000;
 const CONTROL_MS = 250;
 const RETRY_MEMBER_MS = 5_000;
 const SETTLE_POLL_MS = 50;
-const MOST_RETRIED = 10_000;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { DeadLetter } from "../../contracts/state.ts";
-import { plainLetter, renderFailures, renderLetters } from "./failures.ts";
+import { plainLetter, renderDropped, renderFailures, renderLetters } from "./failures.ts";
 import { painter } from "./paint.ts";
 
 const letter: DeadLetter = {
@@ -32,6 +32,27 @@ test("the reasons, then the letters, then how to see more", () => {
     "
   `);
   expect(renderFailures({ ...page, total: 0 }, painter(false))).toBe("carts has no failures.\n");
+});
+
+test("what was dropped, by whom and why, and what is forgotten", () => {
+  const { payload: _, ...rest } = letter;
+  const record = { ...rest, droppedBy: "ada@host", why: "a test account", droppedAtMs: Date.UTC(2026, 10, 25) };
+  const page = { limit: 2, offset: 0 };
+  expect(renderDropped("carts", { total: 9, records: [record] }, page, painter(false))).toMatchInlineSnapshot(`
+    "9 dropped failures of carts
+
+    DROPPED                  BY        WHY             ID            KEY   REASON
+    2026-11-25 00:00:00 UTC  ada@host  a test account  carts-00a1-0  7, b  The receiver answered 422 (destination.refused)
+
+    The records of the 8 before are not kept any more.
+    "
+  `);
+  expect(renderDropped("carts", { total: 9, records: [record, record] }, page, painter(false))).toContain(
+    "1–2 of 9; --offset 2 for the next",
+  );
+  expect(renderDropped("carts", { total: 0, records: [] }, page, painter(false))).toBe(
+    "carts has dropped no failures.\n",
+  );
 });
 
 test("what a row held is shown only where it was asked for", () => {

@@ -1,18 +1,16 @@
-import type { FailurePage } from "../../app/failures.ts";
+import type { FailureList } from "../../app/failures.ts";
+import type { DroppedFailures } from "../../contracts/failures.ts";
 import type { DeadLetter } from "../../contracts/state.ts";
 import type { Paint } from "./paint.ts";
 import { pairs, table } from "./table.ts";
 import { printable } from "./printable.ts";
 import { count, plural } from "./units.ts";
 
-/** The reasons first, then one page of the letters. */
-export function renderFailures(page: FailurePage, paint: Paint): string {
-  if (page.total === 0) return `${page.sync} has no failures.\n`;
-  const groups = table(
-    [{ title: "COUNT", align: "right" }, { title: "CODE" }, { title: "REASON" }],
-    page.groups.map(({ code, message, count: letters }) => [count(letters), paint("red", code), printable(message)]),
-  );
-  const head = `${paint("bold", `${plural(page.total, "failure")} of ${page.sync}`)}\n\n${groups}`;
+/** The reasons first, then one page of the letters. `some`: only those that a query holds for. */
+export function renderFailures(page: FailureList, paint: Paint, some = false): string {
+  if (page.total === 0) return `${page.sync} has no ${some ? "such " : ""}failures.\n`;
+  const title = `${plural(page.total, some ? "such failure" : "failure")} of ${page.sync}`;
+  const head = `${paint("bold", title)}\n\n${renderGroups(page.groups, paint)}`;
   if (page.failures.length === 0) return head;
   const letters = table(
     [
@@ -32,12 +30,50 @@ export function renderFailures(page: FailurePage, paint: Paint): string {
       timeText(letter.failedAtMs),
     ]),
   );
-  const last = page.offset + page.failures.length;
-  const more =
-    last < page.total
-      ? paint("dim", `\n${page.offset + 1}–${last} of ${page.total}; --offset ${last} for the next\n`)
-      : "";
-  return `${head}\n${letters}${more}`;
+  return `${head}\n${letters}${moreOf(page.total, page.offset, page.failures.length, paint)}`;
+}
+
+/** Why they failed, most frequent first. */
+export function renderGroups(groups: FailureList["groups"], paint: Paint): string {
+  return table(
+    [{ title: "COUNT", align: "right" }, { title: "CODE" }, { title: "REASON" }],
+    groups.map(({ code, message, count: letters }) => [count(letters), paint("red", code), printable(message)]),
+  );
+}
+
+/** What was dropped, newest first. */
+export function renderDropped(
+  sync: string,
+  { total, records }: DroppedFailures,
+  { limit, offset }: { readonly limit: number; readonly offset: number },
+  paint: Paint,
+): string {
+  if (total === 0) return `${sync} has dropped no failures.\n`;
+  const head = paint("bold", `${plural(total, "dropped failure")} of ${sync}`);
+  const last = offset + records.length;
+  // The record of an old one is given up before its count is.
+  const forgotten = records.length < limit && last < total;
+  const end = forgotten
+    ? paint("dim", `\nThe records of the ${count(total - last)} before are not kept any more.\n`)
+    : moreOf(total, offset, records.length, paint);
+  if (records.length === 0) return `${head}\n${end}`;
+  const rows = table(
+    [{ title: "DROPPED" }, { title: "BY" }, { title: "WHY" }, { title: "ID" }, { title: "KEY" }, { title: "REASON" }],
+    records.map((record) => [
+      timeText(record.droppedAtMs),
+      printable(record.droppedBy),
+      printable(record.why ?? "–"),
+      record.id,
+      printable(record.key.join(", ")),
+      `${printable(record.message)} (${record.code})`,
+    ]),
+  );
+  return `${head}\n\n${rows}${end}`;
+}
+
+function moreOf(total: number, offset: number, shown: number, paint: Paint): string {
+  const last = offset + shown;
+  return last < total ? paint("dim", `\n${offset + 1}–${last} of ${total}; --offset ${last} for the next\n`) : "";
 }
 
 /** Everything about some letters; what a row held only with `values`. */

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../../contracts/errors.ts";
+import { type FailurePage, type FailurePlace, type FailureQuery, matchesQuery } from "../../contracts/failures.ts";
 import type { DeadLetter } from "../../contracts/state.ts";
 import { checksum } from "../checksum.ts";
 import type { Names } from "./schema.ts";
@@ -46,6 +47,14 @@ export class DeadLetters {
     );
   }
 
+  async some(session: Session, sync: string, ids: readonly string[]): Promise<DeadLetter[]> {
+    const rows = await session.rows(`SELECT ${COLUMNS} FROM ${this.#table} WHERE sync = $1 AND id = ANY ($2)`, [
+      sync,
+      [...ids],
+    ]);
+    return rows.map((row) => this.#decode(row));
+  }
+
   async remove(session: Session, sync: string, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     await session.rows(`DELETE FROM ${this.#table} WHERE sync = $1 AND id = ANY ($2)`, [sync, [...ids]]);
@@ -56,12 +65,41 @@ export class DeadLetters {
   }
 
   /** In log order; that of a letter does not change when it fails again. */
-  async page(session: Session, sync: string, limit: number, offset: number): Promise<DeadLetter[]> {
+  async page(session: Session, sync: string, { where, after, limit, offset = 0 }: FailurePage): Promise<DeadLetter[]> {
+    if (where === undefined) return this.#after(session, sync, after, limit, offset);
+    const found: DeadLetter[] = [];
+    let left = offset;
+    for await (const letter of this.#each(session, sync, after)) {
+      if (!matchesQuery(letter, where)) continue;
+      if (left > 0) left -= 1;
+      else found.push(letter);
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  async #after(
+    session: Session,
+    sync: string,
+    place: FailurePlace | undefined,
+    limit: number,
+    offset: number,
+  ): Promise<DeadLetter[]> {
     const rows = await session.rows(
-      `SELECT ${COLUMNS} FROM ${this.#table} WHERE sync = $1 ORDER BY position, id LIMIT $2 OFFSET $3`,
-      [sync, Math.max(0, limit), Math.max(0, offset)],
+      `SELECT ${COLUMNS} FROM ${this.#table} WHERE sync = $1 AND (position, id) > ($2, $3)
+       ORDER BY position, id LIMIT $4 OFFSET $5`,
+      [sync, place?.position ?? "", place?.id ?? "", Math.max(0, limit), Math.max(0, offset)],
     );
     return rows.map((row) => this.#decode(row));
+  }
+
+  async *#each(session: Session, sync: string, from?: FailurePlace): AsyncGenerator<DeadLetter> {
+    for (let after = from; ;) {
+      const page = await this.#after(session, sync, after, PAGE, 0);
+      yield* page;
+      if (page.length < PAGE) return;
+      after = page.at(-1);
+    }
   }
 
   async one(session: Session, sync: string, id: string): Promise<DeadLetter | null> {
@@ -70,22 +108,13 @@ export class DeadLetters {
   }
 
   /** Counted here and not by SQL, so that each row is checked; memory grows with the groups, not with the rows. */
-  async groups(session: Session, sync: string): Promise<FailureGroup[]> {
+  async groups(session: Session, sync: string, where: FailureQuery = {}): Promise<FailureGroup[]> {
     const groups = new Map<string, FailureGroup>();
-    for (let after = ["", ""], full = true; full;) {
-      const rows = await session.rows(
-        `SELECT ${COLUMNS} FROM ${this.#table} WHERE sync = $1 AND (position, id) > ($2, $3)
-         ORDER BY position, id LIMIT ${PAGE}`,
-        [sync, ...after],
-      );
-      for (const row of rows) {
-        const { code, message } = this.#decode(row);
-        const name = JSON.stringify([code, message]);
-        groups.set(name, { code, message, count: (groups.get(name)?.count ?? 0) + 1 });
-      }
-      const last = rows.at(-1);
-      after = [last?.["position"] ?? "", last?.["id"] ?? ""];
-      full = rows.length === PAGE;
+    for await (const letter of this.#each(session, sync)) {
+      if (!matchesQuery(letter, where)) continue;
+      const { code, message } = letter;
+      const name = JSON.stringify([code, message]);
+      groups.set(name, { code, message, count: (groups.get(name)?.count ?? 0) + 1 });
     }
     return [...groups.values()].sort(
       (a, b) => b.count - a.count || order(a.code, b.code) || order(a.message, b.message),

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
+import type { FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Lease, StateStore, StoredStatus, SyncRequest, SyncState } from "../../contracts/state.ts";
 import { clientConfig } from "../../kit/postgres/client-config.ts";
 import type { ConnectionSettings } from "../../kit/postgres/settings.ts";
 import { NOTHING_YET } from "../apply.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Dropped } from "./dropped.ts";
 import { type Parts, PostgresLease } from "./lease.ts";
 import { type Acquired, Leases } from "./leases.ts";
 import { Pulse } from "./pulse.ts";
@@ -69,6 +71,7 @@ export async function openPostgresState(options: PostgresStateOptions): Promise<
     leases,
     syncs,
     letters: new DeadLetters(names, where),
+    dropped: new Dropped(names, where),
     requests: new Requests(names, where),
     reports: new Reports(names, sessions, where),
     pulse: stack.use(new Pulse(leases, pulseSessions, timing.heartbeatMs, log)),
@@ -159,16 +162,22 @@ class PostgresStateStore implements StateStore {
     return (await sessions.read((session) => syncs.load(session, sync)))?.state ?? null;
   }
 
-  async failures(sync: string, page = { limit: FAILURES_PER_PAGE, offset: 0 }) {
+  async failures(sync: string, page: FailurePage = { limit: FAILURES_PER_PAGE }) {
     if (!(await this.#readable())) return [];
     const { sessions, letters } = this.#parts;
-    return sessions.read((session) => letters.page(session, sync, page.limit, page.offset));
+    return sessions.readTogether((session) => letters.page(session, sync, page));
   }
 
-  async failureGroups(sync: string) {
+  async failureGroups(sync: string, where?: FailureQuery) {
     if (!(await this.#readable())) return [];
     const { sessions, letters } = this.#parts;
-    return sessions.readTogether((session) => letters.groups(session, sync));
+    return sessions.readTogether((session) => letters.groups(session, sync, where));
+  }
+
+  async droppedFailures(sync: string, page = { limit: FAILURES_PER_PAGE, offset: 0 }) {
+    if (!(await this.#readable())) return { total: 0, records: [] };
+    const { sessions, dropped } = this.#parts;
+    return sessions.readTogether((session) => dropped.page(session, sync, page.limit, page.offset));
   }
 
   async failure(sync: string, id: string) {
@@ -191,11 +200,12 @@ class PostgresStateStore implements StateStore {
 
   async forget(sync: string): Promise<void> {
     this.#mustWrite();
-    const { sessions, leases, syncs, letters, requests, reports } = this.#parts;
+    const { sessions, leases, syncs, letters, dropped, requests, reports } = this.#parts;
     await sessions.writeOrFail(async (session) => {
       await leases.remove(session, sync);
       await syncs.remove(session, sync);
       await letters.removeAll(session, sync);
+      await dropped.removeAll(session, sync);
       await requests.removeAll(session, sync);
       await reports.remove(session, sync);
     });

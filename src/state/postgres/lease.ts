@@ -1,13 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
+import type { FailureDrop } from "../../contracts/failures.ts";
 import type { Lease, StateChange, StatusReport, SyncState } from "../../contracts/state.ts";
 import { apply, NOTHING_YET } from "../apply.ts";
+import { recordOf } from "../dropped-record.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import type { Dropped } from "./dropped.ts";
 import type { Acquired, Holder, Leases } from "./leases.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Reports } from "./reports.ts";
 import type { Requests, StoredRequest } from "./requests.ts";
-import type { Sessions } from "./sessions.ts";
+import type { Session, Sessions } from "./sessions.ts";
 import { OutcomeUnknown } from "./state-error.ts";
 import type { SyncRows } from "./sync-rows.ts";
 import { Term } from "./term.ts";
@@ -17,6 +20,7 @@ export interface Parts {
   readonly leases: Leases;
   readonly syncs: SyncRows;
   readonly letters: DeadLetters;
+  readonly dropped: Dropped;
   readonly requests: Requests;
   readonly reports: Reports;
   readonly pulse: Pulse;
@@ -82,18 +86,34 @@ export class PostgresLease implements Lease {
 
   /** false: another has the lease, and nothing was written. */
   async #write(change: StateChange, state: SyncState, serial: number): Promise<boolean> {
-    const { sessions, leases, syncs, letters, requests } = this.#parts;
+    const { sessions, leases, syncs, letters, dropped, requests } = this.#parts;
     const { sync, epoch } = this.#holder;
     const written = await sessions.write(async (session) => {
       if (!(await leases.isOurs(session, this.#holder))) return null;
       // Resolved first: a delivery that is in both lists has failed again.
       await letters.remove(session, sync, change.resolved ?? []);
+      await this.#drop(session, change.dropped ?? []);
+      if (change.forgetDroppedBeforeMs !== undefined)
+        await dropped.forgetBefore(session, sync, change.forgetDroppedBeforeMs);
       await letters.put(session, sync, change.deadLetters ?? []);
       await requests.take(session, sync, change.takenRequests ?? []);
       await syncs.save(session, sync, { state, mark: { epoch, serial } }, this.#state);
       return true;
     });
     return written !== null;
+  }
+
+  async #drop(session: Session, drops: readonly FailureDrop[]): Promise<void> {
+    if (drops.length === 0) return;
+    const { letters, dropped } = this.#parts;
+    const byId = new Map(drops.map((drop) => [drop.id, drop]));
+    const found = await letters.some(session, this.sync, [...byId.keys()]);
+    await dropped.add(
+      session,
+      this.sync,
+      found.map((letter) => recordOf(letter, byId.get(letter.id)!)),
+    );
+    await letters.remove(session, this.sync, [...byId.keys()]);
   }
 
   /**

@@ -18,6 +18,8 @@ const TABLES = {
   request: ["id", "sync", "request", "checksum"],
   lease: ["sync", "epoch", "owner", "server", "expires_at"],
   report: ["sync", "report", "reported_at", "checksum"],
+  dropped: ["sync", "at_ms", "id", "record", "checksum"],
+  dropped_count: ["sync", "count", "checksum"],
 } as const;
 
 /**
@@ -78,6 +80,18 @@ const STEPS: readonly ((names: Names) => string)[] = [
   CREATE TABLE ${names.report} (
     sync text COLLATE "C" PRIMARY KEY, report text NOT NULL, reported_at timestamptz NOT NULL, checksum text NOT NULL
   ) WITH (fillfactor = 50);
+  `,
+  // record: JSON of a DroppedFailure. The count goes on where records are forgotten.
+  (names) => `
+  CREATE TABLE ${names.dropped} (
+    sync text COLLATE "C" NOT NULL,
+    at_ms bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    record text NOT NULL,
+    checksum text NOT NULL,
+    PRIMARY KEY (sync, at_ms, id)
+  );
+  CREATE TABLE ${names.dropped_count} (sync text COLLATE "C" PRIMARY KEY, count bigint NOT NULL, checksum text NOT NULL);
   `,
 ];
 

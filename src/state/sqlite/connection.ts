@@ -41,6 +41,13 @@ export class Connection {
     });
   }
 
+  /** As {@link each}, until `visit` has enough (true). */
+  until(visit: (row: Row) => boolean, sql: string, ...values: SQLInputValue[]): void {
+    this.#guard(() => {
+      for (const row of this.#statement(sql).iterate(...values)) if (visit(row)) return;
+    });
+  }
+
   /** All of `work`'s writes or none. */
   write<T>(durability: Durability, work: () => T): T {
     if (durability !== this.#durability) {

@@ -8,6 +8,7 @@ import { TailraceError } from "../../contracts/errors.ts";
 import { checkpointAt, letterOf } from "../../../test/support/state-values.ts";
 import { checksum } from "../checksum.ts";
 import { openSqliteState } from "./index.ts";
+import { SCHEMA_VERSION } from "./schema.ts";
 import { StateDatabase } from "./state-database.ts";
 
 const home = mkdtempSync(join(tmpdir(), "tailrace-corrupt-"));
@@ -27,7 +28,8 @@ function contents(at: string): unknown {
     return statuses.map((status) => [
       status,
       state.load(status.sync),
-      state.failures(status.sync, 1_000, 0),
+      state.failures(status.sync, { limit: 1_000 }),
+      state.droppedFailures(status.sync, 1_000, 0),
       state.failureGroups(status.sync),
       state.waitingRequests(status.sync),
     ]);
@@ -66,6 +68,14 @@ beforeAll(() => {
         letterOf(`${sync}-${index}`, { message: `no ${index % 3}`, answer: "an answer ".repeat(8) }),
       ),
     });
+    const drop = { by: "ada@example", why: "a test account", atMs: 1_700_000_000_000 };
+    state.commit(owner, {
+      deadLetters: [letterOf(`${sync}-31`), letterOf(`${sync}-32`)],
+      dropped: [
+        { id: `${sync}-20`, ...drop },
+        { id: `${sync}-21`, ...drop },
+      ],
+    });
     state.report(owner, {
       phase: "streaming",
       reason: null,
@@ -78,7 +88,7 @@ beforeAll(() => {
       backfill: null,
       sourceSilentMs: 5,
     });
-    state.request(sync, { kind: "retry", ids: [`${sync}-1`, `${sync}-2`] });
+    state.request(sync, { kind: "retry", failures: [`${sync}-1`, `${sync}-2`] });
   }
   state.close();
   expected = contents(sound);
@@ -234,8 +244,12 @@ test("a row that does not match its checksum is detected while running, too", ()
   expect(() => state.load("orders")).toThrow(corrupt);
   expect(() => state.commit(owner, { checkpoint: checkpointAt(50) })).toThrow(corrupt);
   database.exec("UPDATE failure SET id = 'events-x' WHERE id = 'events-1'");
-  expect(() => state.failures("events", 100, 0)).toThrow(corrupt);
+  expect(() => state.failures("events", { limit: 100 })).toThrow(corrupt);
   expect(() => state.failureGroups("events")).toThrow(corrupt);
+  database.exec("UPDATE dropped SET at_ms = at_ms + 1 WHERE sync = 'events'");
+  expect(() => state.droppedFailures("events", 10, 0)).toThrow(corrupt);
+  database.exec("UPDATE dropped_count SET count = 9 WHERE sync = 'orders'");
+  expect(() => state.droppedFailures("orders", 10, 0)).toThrow(corrupt);
   database.exec("UPDATE request SET sync = 'users' WHERE sync = 'orders'");
   expect(() => state.requestsHeld(owner)).toThrow(corrupt);
   database.exec("UPDATE report SET report = replace(report, '42', '43')");
@@ -254,7 +268,7 @@ test("a newer schema is refused by name and left alone", async () => {
   const before = readFileSync(path);
   await expect(openSqliteState({ path, log: quiet })).rejects.toMatchObject({
     code: "state.version",
-    message: `${path} has state schema 99; this Tailrace knows schemas up to 1`,
+    message: `${path} has state schema 99; this Tailrace knows schemas up to ${SCHEMA_VERSION}`,
   });
   expect(readFileSync(path).equals(before)).toBe(true);
 });
@@ -280,7 +294,7 @@ test("a full disk is state.unavailable, keeps what was stored, and ends when the
   database.exec("PRAGMA max_page_count = 1073741823");
   state.commit(owner, big);
   expect(state.load("orders")).toMatchObject({ checkpoint: checkpointAt(60) });
-  expect(state.failures("orders", 100, 0)).toHaveLength(80);
+  expect(state.failures("orders", { limit: 100 })).toHaveLength(80);
   // A stop on a full disk is an orderly one.
   database.exec(`PRAGMA max_page_count = ${pages}`);
   state.close();

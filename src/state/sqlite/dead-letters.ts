@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../../contracts/errors.ts";
+import { type FailurePage, type FailureQuery, matchesQuery } from "../../contracts/failures.ts";
 import type { DeadLetter } from "../../contracts/state.ts";
 import { checksum } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
@@ -52,15 +53,29 @@ export class DeadLetters {
   }
 
   /** In log order; that of a letter does not change when it fails again. */
-  page(sync: string, limit: number, offset: number): DeadLetter[] {
-    return this.#connection
-      .all(
-        `SELECT ${COLUMNS} FROM failure WHERE sync = ? ORDER BY position, id LIMIT ? OFFSET ?`,
-        sync,
-        Math.max(0, limit),
-        Math.max(0, offset),
-      )
-      .map((row) => this.#decode(sync, row));
+  page(sync: string, { where, after, limit, offset = 0 }: FailurePage): DeadLetter[] {
+    const behind = [sync, after?.position ?? "", after?.id ?? ""];
+    const select = `SELECT ${COLUMNS} FROM failure WHERE sync = ? AND (position, id) > (?, ?) ORDER BY position, id`;
+    if (where === undefined) {
+      const bounds = [Math.max(0, limit), Math.max(0, offset)];
+      return this.#connection
+        .all(`${select} LIMIT ? OFFSET ?`, ...behind, ...bounds)
+        .map((row) => this.#decode(sync, row));
+    }
+    const found: DeadLetter[] = [];
+    let left = offset;
+    this.#connection.until(
+      (row) => {
+        const letter = this.#decode(sync, row);
+        if (!matchesQuery(letter, where)) return false;
+        if (left > 0) left -= 1;
+        else found.push(letter);
+        return found.length >= limit;
+      },
+      select,
+      ...behind,
+    );
+    return found;
   }
 
   one(sync: string, id: string): DeadLetter | null {
@@ -69,11 +84,13 @@ export class DeadLetters {
   }
 
   /** Counted here and not by SQL, so that each row is checked; memory grows with the groups, not with the rows. */
-  groups(sync: string): FailureGroup[] {
+  groups(sync: string, where: FailureQuery = {}): FailureGroup[] {
     const groups = new Map<string, FailureGroup>();
     this.#connection.each(
       (row) => {
-        const { code, message } = this.#decode(sync, row);
+        const letter = this.#decode(sync, row);
+        if (!matchesQuery(letter, where)) return;
+        const { code, message } = letter;
         const name = JSON.stringify([code, message]);
         groups.set(name, { code, message, count: (groups.get(name)?.count ?? 0) + 1 });
       },

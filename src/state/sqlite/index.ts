@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
+import type { FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Lease, StateChange, StateStore, StatusReport, SyncRequest } from "../../contracts/state.ts";
 import { WorkerLink } from "./worker-link.ts";
@@ -69,12 +70,16 @@ class SqliteStateStore implements StateStore {
     return this.#link.call("load", sync);
   }
 
-  failures(sync: string, page = { limit: FAILURES_PER_PAGE, offset: 0 }) {
-    return this.#link.call("failures", sync, page.limit, page.offset);
+  failures(sync: string, page: FailurePage = { limit: FAILURES_PER_PAGE }) {
+    return this.#link.call("failures", sync, page);
   }
 
-  failureGroups(sync: string) {
-    return this.#link.call("failureGroups", sync);
+  failureGroups(sync: string, where?: FailureQuery) {
+    return this.#link.call("failureGroups", sync, where);
+  }
+
+  droppedFailures(sync: string, page = { limit: FAILURES_PER_PAGE, offset: 0 }) {
+    return this.#link.call("droppedFailures", sync, page.limit, page.offset);
   }
 
   failure(sync: string, id: string) {

@@ -13,6 +13,7 @@ export type Method =
   | "load"
   | "failures"
   | "failureGroups"
+  | "droppedFailures"
   | "failure"
   | "request"
   | "waitingRequests"

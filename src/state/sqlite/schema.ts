@@ -75,6 +75,20 @@ const STEPS: readonly string[] = [
     sync TEXT PRIMARY KEY, report TEXT NOT NULL, reported_at_ms INTEGER NOT NULL, checksum TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // record: JSON of a DroppedFailure. The count goes on where records are forgotten.
+  `
+  CREATE TABLE dropped (
+    sync TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    record TEXT NOT NULL,
+    checksum TEXT NOT NULL,
+    PRIMARY KEY (sync, at_ms, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE dropped_count (
+    sync TEXT PRIMARY KEY, count INTEGER NOT NULL, checksum TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 export const SCHEMA_VERSION = STEPS.length;

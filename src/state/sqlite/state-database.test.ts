@@ -79,7 +79,7 @@ test("the epoch alone fences, too", () => {
     expect.objectContaining({ code: "state.lease_lost" }),
   );
   expect(lost).toEqual([owner]);
-  expect(state.failures("s", 10, 0)).toEqual([]);
+  expect(state.failures("s", { limit: 10 })).toEqual([]);
 });
 
 test("a long incarnation is kept once, and only while a checkpoint has it", () => {

@@ -1,4 +1,5 @@
 import { TailraceError } from "../../contracts/errors.ts";
+import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type {
   DeadLetter,
   StateChange,
@@ -8,9 +9,11 @@ import type {
   SyncState,
 } from "../../contracts/state.ts";
 import { apply, NOTHING_YET } from "../apply.ts";
+import { recordOf } from "../dropped-record.ts";
 import { Connection } from "./connection.ts";
 import { openDatabaseFile } from "./database-file.ts";
 import { DeadLetters, type FailureGroup } from "./dead-letters.ts";
+import { Dropped } from "./dropped.ts";
 import { leaseLost, Leases, type Held } from "./leases.ts";
 import { Reports, type StoredReport } from "./reports.ts";
 import { Requests, type StoredRequest } from "./requests.ts";
@@ -27,6 +30,7 @@ interface Tables {
   readonly connection: Connection;
   readonly syncs: SyncRows;
   readonly letters: DeadLetters;
+  readonly dropped: Dropped;
   readonly requests: Requests;
   readonly leases: Leases;
   readonly reports: Reports;
@@ -88,19 +92,31 @@ export class StateDatabase {
 
   commit(owner: string, change: StateChange): void {
     const held = this.#heldBy(owner);
-    const { connection, leases, syncs, letters, requests } = this.#writable();
+    const { connection, leases, syncs, letters, dropped, requests } = this.#writable();
     const ours = connection.write("durable", () => {
       if (!leases.isOurs(held)) return false;
       const before = syncs.load(held.sync);
       const after = apply(before ?? NOTHING_YET, change);
       // Resolved first: a delivery that is in both lists has failed again.
       for (const id of change.resolved ?? []) letters.remove(held.sync, id);
+      this.#drop(held.sync, change.dropped ?? []);
+      if (change.forgetDroppedBeforeMs !== undefined) dropped.forgetBefore(held.sync, change.forgetDroppedBeforeMs);
       for (const letter of change.deadLetters ?? []) letters.put(held.sync, letter);
       for (const id of change.takenRequests ?? []) requests.take(held.sync, id);
       syncs.save(held.sync, after, before);
       return true;
     });
     if (!ours) throw this.#lose(owner);
+  }
+
+  #drop(sync: string, drops: readonly FailureDrop[]): void {
+    const { letters, dropped } = this.#writable();
+    const records = drops.flatMap((drop) => {
+      const letter = letters.one(sync, drop.id);
+      return letter === null ? [] : [recordOf(letter, drop)];
+    });
+    dropped.add(sync, records);
+    for (const { id } of records) letters.remove(sync, id);
   }
 
   requestsHeld(owner: string): StoredRequest[] {
@@ -154,12 +170,16 @@ export class StateDatabase {
     return tables === null ? null : tables.connection.read(() => tables.syncs.load(sync));
   }
 
-  failures(sync: string, limit: number, offset: number): DeadLetter[] {
-    return this.#readable()?.letters.page(sync, limit, offset) ?? [];
+  failures(sync: string, page: FailurePage): DeadLetter[] {
+    return this.#readable()?.letters.page(sync, page) ?? [];
   }
 
-  failureGroups(sync: string): FailureGroup[] {
-    return this.#readable()?.letters.groups(sync) ?? [];
+  failureGroups(sync: string, where?: FailureQuery): FailureGroup[] {
+    return this.#readable()?.letters.groups(sync, where) ?? [];
+  }
+
+  droppedFailures(sync: string, limit: number, offset: number): DroppedFailures {
+    return this.#readable()?.dropped.page(sync, limit, offset) ?? { total: 0, records: [] };
   }
 
   failure(sync: string, id: string): DeadLetter | null {
@@ -172,12 +192,13 @@ export class StateDatabase {
   }
 
   forget(sync: string): void {
-    const { connection, leases, syncs, letters, requests, reports } = this.#writable();
+    const { connection, leases, syncs, letters, dropped, requests, reports } = this.#writable();
     connection.write("durable", () => {
       if (leases.isHeld(sync))
         throw new TailraceError("state.lease_held", `${sync} is running; stop it before its state is forgotten`);
       syncs.forget(sync);
       letters.removeAll(sync);
+      dropped.removeAll(sync);
       requests.takeAll(sync);
       reports.forget(sync);
       leases.forget(sync);
@@ -211,6 +232,7 @@ export class StateDatabase {
       connection,
       syncs: new SyncRows(connection),
       letters: new DeadLetters(connection),
+      dropped: new Dropped(connection),
       requests: new Requests(connection),
       leases: new Leases(connection, staleMs),
       reports: new Reports(connection),
