@@ -4,6 +4,7 @@ import type { Finding } from "../contracts/finding.ts";
 import type { Log } from "../contracts/log.ts";
 import type { ModelNeeds, Source } from "../contracts/source.ts";
 import type { Sync } from "../contracts/sync.ts";
+import { checkHook } from "./alerts/check-hooks.ts";
 import { checkState } from "./check-state.ts";
 import { type About, type CheckedFinding, findingOf } from "./checked-finding.ts";
 import type { Config } from "./config/load.ts";
@@ -75,6 +76,8 @@ export async function check(
       findings.push(...(await guarded(about, signal, () => destination.check(targets, signal))));
     }),
   );
+  for (const alert of all ? config.alerts : [])
+    findings.push(...(await guarded({ kind: "alert", name: alert.name }, signal, () => checkHook(alert, config))));
   findings.push(...(await checkState(config, log)));
   const checked = [
     ...sources.map(({ name, type }) => ({ kind: "source" as const, name, detail: type, seen: true })),
@@ -84,6 +87,12 @@ export async function check(
       name: sync.name,
       detail: `${sync.model.name} → ${sync.destination}, ${sync.mode}`,
       seen: (looked.get(sync)?.mapped ?? null) !== null,
+    })),
+    ...(all ? config.alerts : []).map(({ name, settings }) => ({
+      kind: "alert" as const,
+      name,
+      detail: settings.type,
+      seen: true,
     })),
     { kind: "state" as const, name: nameOfState(config), detail: "", seen: true },
   ];

@@ -3,7 +3,7 @@ import type { Finding } from "../contracts/finding.ts";
 
 /** What a finding is about. */
 export interface About {
-  readonly kind: "source" | "destination" | "sync" | "state";
+  readonly kind: "source" | "destination" | "sync" | "alert" | "state";
   readonly name: string;
 }
 

@@ -1,5 +1,6 @@
 import type { Log } from "../contracts/log.ts";
 import type { Sync } from "../contracts/sync.ts";
+import { Alerts } from "./alerts/alerts.ts";
 import type { Config } from "./config/load.ts";
 import { createSource, openState } from "./project.ts";
 import { Destinations } from "./running/destinations.ts";
@@ -21,6 +22,8 @@ export async function run(
   const { log } = options;
   await using store = await openState(config, log);
   await using destinations = new Destinations(config, log);
+  // What `run --once` comes to, its exit code says.
+  await using alerts = options.once ? null : new Alerts(config, log);
   await using sources = new AsyncDisposableStack();
   const runners = [...Map.groupBy(config.syncs, (sync) => sync.model.source)].map(
     ([name, syncs]: [string, Sync[]]) =>
@@ -32,6 +35,7 @@ export async function run(
         store,
         failures: config.failures,
         log,
+        onReport: alerts?.see.bind(alerts),
         once: options.once,
       }),
   );

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { StatusReport, StoredStatus } from "../contracts/state.ts";
 import { checkpointAt } from "../../test/support/state-values.ts";
 import { STALE_MS, statusOf } from "./status.ts";
@@ -31,12 +31,16 @@ const stored: StoredStatus = {
   failures: 1,
 };
 
+const S = { name: "s", maxLagMs: null };
+
 test("what the process that runs it said", () => {
-  expect(statusOf("s", stored, NOW + STALE_MS)).toEqual({
+  expect(statusOf(S, stored, NOW + STALE_MS)).toEqual({
     sync: "s",
     phase: "streaming",
     reason: null,
     lagMs: 12,
+    maxLagMs: null,
+    sourceSilentMs: STALE_MS,
     perSecond: 50,
     p50Ms: 3,
     p99Ms: 9,
@@ -44,6 +48,7 @@ test("what the process that runs it said", () => {
     delivered: 7,
     failures: 1,
     backfill: null,
+    signals: { process: true, stream: true, progress: true },
     ok: true,
   });
 });
@@ -54,13 +59,13 @@ test.each([
   ["it never ran", null, NOW, "never ran"],
   ["it is paused", { ...stored, running: false, state: { ...stored.state, paused: true } }, NOW, "paused"],
 ])("not running: %s", (_, status, nowMs, reason) => {
-  expect(statusOf("s", status, nowMs)).toMatchObject({ phase: "not running", reason, lagMs: null, ok: false });
+  expect(statusOf(S, status, nowMs)).toMatchObject({ phase: "not running", reason, lagMs: null, ok: false });
 });
 
 test("a stop is told whether or not somebody runs it", () => {
   const state = { ...stored.state, stopped: { code: "source.gap.slot_lost", message: "gone" } } as const;
   for (const running of [true, false]) {
-    expect(statusOf("s", { ...stored, running, state }, NOW)).toMatchObject({
+    expect(statusOf(S, { ...stored, running, state }, NOW)).toMatchObject({
       phase: "stopped",
       reason: "gone (source.gap.slot_lost)",
       ok: false,
@@ -70,7 +75,51 @@ test("a stop is told whether or not somebody runs it", () => {
 
 test("a pause is well while somebody runs it", () => {
   const paused = { ...stored, report: { ...report, phase: "paused" as const } };
-  expect(statusOf("s", paused, NOW)).toMatchObject({ phase: "paused", ok: true });
+  expect(statusOf(S, paused, NOW)).toMatchObject({ phase: "paused", ok: true });
+});
+
+describe("the three signals of health", () => {
+  const of = (overrides: Partial<StatusReport>, maxLagMs: number | null = 1000, status: Partial<StoredStatus> = {}) => {
+    const { signals, ok } = statusOf(
+      { name: "s", maxLagMs },
+      { ...stored, ...status, report: { ...report, ...overrides } },
+      NOW,
+    );
+    return { ...signals, ok };
+  };
+  const stopped = { state: { ...stored.state, stopped: { code: "source.gap.slot_lost", message: "gone" } } } as const;
+
+  test.each([
+    ["well", of({}), { process: true, stream: true, progress: true, ok: true }],
+    ["lag at its limit", of({ lagMs: 1000 }), { process: true, stream: true, progress: true, ok: true }],
+    ["lag over it", of({ lagMs: 1001 }), { process: true, stream: true, progress: false, ok: false }],
+    ["lag without one", of({ lagMs: 1e9 }, null), { process: true, stream: true, progress: true, ok: true }],
+    ["a silent source", of({ sourceSilentMs: 30_001 }), { process: true, stream: false, progress: true, ok: false }],
+    [
+      "a source that nothing is read from, because the destination cannot be opened",
+      of({ phase: "waiting", sourceSilentMs: null }),
+      { process: true, stream: null, progress: true, ok: true },
+    ],
+    [
+      "paused for an hour",
+      of({ phase: "paused", sourceSilentMs: 3_600_000 }),
+      { process: true, stream: null, progress: null, ok: true },
+    ],
+    ["stopped", of({ phase: "stopped" }, 1000, stopped), { process: true, stream: null, progress: false, ok: false }],
+    [
+      "stopped, and nobody runs it",
+      of({ phase: "stopped" }, 1000, { ...stopped, running: false }),
+      { process: false, stream: null, progress: false, ok: false },
+    ],
+    ["nobody runs it", of({}, 1000, { running: false }), { process: false, stream: null, progress: null, ok: false }],
+  ])("%s", (_, found, expected) => {
+    expect(found).toEqual(expected);
+  });
+
+  test("silence goes on after the last report", () => {
+    const quiet = { ...stored, report: { ...report, sourceSilentMs: 25_000 } };
+    expect(statusOf(S, quiet, NOW + 6000)).toMatchObject({ sourceSilentMs: 31_000, signals: { stream: false } });
+  });
 });
 
 test.each([
@@ -96,7 +145,7 @@ test.each([
     { percent: 5, etaMs: null },
   ],
 ])("a backfill of %o", (backfill, expected) => {
-  expect(statusOf("s", { ...stored, report: { ...report, phase: "backfilling", backfill } }, NOW).backfill).toEqual({
+  expect(statusOf(S, { ...stored, report: { ...report, phase: "backfilling", backfill } }, NOW).backfill).toEqual({
     rows: backfill.rows,
     estimate: backfill.estimate,
     ...expected,
@@ -106,5 +155,5 @@ test.each([
 test("a backfill that nobody runs keeps its rows", () => {
   const backfill = { generation: 0, after: ["5"], rows: 5 };
   const state = { ...stored.state, checkpoint: checkpointAt(1, { backfill }) };
-  expect(statusOf("s", { ...stored, running: false, state }, NOW).backfill).toMatchObject({ rows: 5, percent: null });
+  expect(statusOf(S, { ...stored, running: false, state }, NOW).backfill).toMatchObject({ rows: 5, percent: null });
 });

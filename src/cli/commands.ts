@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { alerts } from "./commands/alerts.ts";
 import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
 import { destinations } from "./commands/destinations.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   pause,
   resume,
   failures,
+  alerts,
   slots,
   schema,
   sources,

@@ -61,6 +61,12 @@ export interface Sync {
   readonly unchanged: "omit" | "fetch" | "auto";
   /** `row-permanent` after this many attempts of one row while others are accepted. */
   readonly attempts: number;
+  /** Lag beyond which it is behind, in ms; null: it never is. */
+  readonly maxLagMs: number | null;
+  /** How long it may wait for its destination or source before that is told, in ms. */
+  readonly maxWaitMs: number;
+  /** Rejected rows of all rows lately beyond which that is told, 0 to 1. */
+  readonly failureShare: number;
   /** The destination's own settings for this sync (webhook: method, path); checked by its schema. */
   readonly options: unknown;
   /** Where the configuration declares it: `tailrace.yml:10:3`. */

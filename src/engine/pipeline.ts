@@ -4,7 +4,7 @@ import { TailraceError } from "../contracts/errors.ts";
 import type { Log } from "../contracts/log.ts";
 import type { Relation } from "../contracts/relation.ts";
 import type { Source } from "../contracts/source.ts";
-import type { Checkpoint, Lease, Phase, StatusReport } from "../contracts/state.ts";
+import type { Checkpoint, Counts, Lease, Phase, StatusReport } from "../contracts/state.ts";
 import type { Sync } from "../contracts/sync.ts";
 import { Backfill } from "./capture/backfill.ts";
 import { Intake } from "./capture/intake.ts";
@@ -76,6 +76,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   #backfill: Backfill | null = null;
   #backfillEstimate: number | null = null;
   #streamAt: Position;
+  #counts: Counts = { delivered: 0, rejected: 0 };
   #failures: number;
   /** With so many the sync stops; one that was begun again with too many stops at the next one. */
   readonly #tooManyFailures: number;
@@ -219,6 +220,11 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     return this.#queue.entries === 0 && (this.#backfill === null || this.#backfill.progress === null);
   }
 
+  /** Rows since it was opened. */
+  get counts(): Counts {
+    return this.#counts;
+  }
+
   get stoppedBy(): TailraceError | null {
     return this.#stoppedBy;
   }
@@ -271,12 +277,14 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     }
     this.#rate.add(entries.length, now);
     if (live < entries.length) this.#backfillRate.add(entries.length - live, now);
+    this.#counts = { ...this.#counts, delivered: this.#counts.delivered + entries.length };
     this.#checkpointer.delivered(entries.length);
   }
 
   rejected(entry: Entry, error: TailraceError): void {
     this.#log.warn("a row was rejected and kept as a dead letter", { code: error.code, error: error.message });
     this.#failures += 1;
+    this.#counts = { ...this.#counts, rejected: this.#counts.rejected + 1 };
     this.#checkpointer.deadLetter(deadLetterOf(this.sync, entry, error));
   }
 

@@ -2,6 +2,7 @@ import type { DestinationConnector } from "../../contracts/destination.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { SourceConnector } from "../../contracts/source.ts";
 import type { Sync } from "../../contracts/sync.ts";
+import type { AlertInput } from "./alert-schema.ts";
 import type { StateSettings } from "./schema.ts";
 
 /** The checked configuration. It does not know in which language it was written. */
@@ -17,6 +18,7 @@ export interface Config {
   readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
   /** In the order of the files. */
   readonly syncs: readonly Sync[];
+  readonly alerts: readonly ConfiguredAlert[];
   /** A `path` is absolute, a `url` holds secrets. */
   readonly state: StateSettings;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
@@ -29,6 +31,12 @@ export interface FailureSettings {
   readonly keepMs: number | null;
   /** A sync that has so many stops. */
   readonly most: number;
+}
+
+/** A hook that alerts go to, as it was written. Holds secrets. */
+export interface ConfiguredAlert {
+  readonly name: string;
+  readonly settings: AlertInput;
 }
 
 export interface ConfiguredSource {

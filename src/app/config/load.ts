@@ -11,7 +11,7 @@ import { SourceText } from "./source-text.ts";
 import type { Flaw, MapTree } from "./tree.ts";
 import { parseYaml } from "./yaml-tree.ts";
 
-export type { Config, ConfiguredDestination, ConfiguredSource } from "./config.ts";
+export type { Config, ConfiguredAlert, ConfiguredDestination, ConfiguredSource } from "./config.ts";
 export { ConfigError } from "./problem.ts";
 
 export interface LoadOptions {
@@ -48,7 +48,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   const tree = mergeFiles(trees, flaws);
   const result = await readProject(tree, { connectors: options.connectors ?? CONNECTORS, flaws });
   if (flaws.length > 0) throw new ConfigError(toProblems(flaws, texts, result.shown));
-  const { project, sources, destinations, models, syncs } = result;
+  const { project, sources, destinations, models, syncs, alerts } = result;
   return {
     name: project.name,
     baseDirectory,
@@ -62,6 +62,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
         ? { ...project.state, path: resolve(baseDirectory, project.state.path) }
         : project.state,
     log: { level: project.log.level },
+    alerts,
     failures: { keepMs: project.failures.keep ?? null, most: project.failures.most },
   };
 }

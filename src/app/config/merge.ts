@@ -1,6 +1,6 @@
 import { type Entry, type Flaw, inside, type MapTree } from "./tree.ts";
 
-const SECTIONS = new Set(["sources", "models", "destinations", "syncs"]);
+const SECTIONS = new Set(["sources", "models", "destinations", "syncs", "alerts"]);
 
 /** The files of a folder as one: their sections joined by name. A name that two of them give is a flaw that names both. */
 export function mergeFiles(trees: readonly MapTree[], flaws: Flaw[]): MapTree {

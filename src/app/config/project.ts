@@ -4,8 +4,9 @@ import type { Model } from "../../contracts/model.ts";
 import type { SourceConnector } from "../../contracts/source.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Connectors } from "../connectors.ts";
+import { alert as alertSchema } from "./alert-schema.ts";
 import { checkValue } from "./check-value.ts";
-import type { ConfiguredDestination, ConfiguredSource } from "./config.ts";
+import type { ConfiguredAlert, ConfiguredDestination, ConfiguredSource } from "./config.ts";
 import { placeText } from "./problem.ts";
 import { References, unknownType } from "./references.ts";
 import {
@@ -41,6 +42,7 @@ export interface ReadProject {
   readonly destinations: ReadonlyMap<string, ConfiguredDestination>;
   readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
   readonly syncs: readonly Sync[];
+  readonly alerts: readonly ConfiguredAlert[];
   /** What messages may show. */
   readonly shown: Shown;
 }
@@ -67,6 +69,7 @@ class ProjectReader {
   readonly #destinationConnectors = new Map<string, DestinationConnector>();
   readonly #models = new Map<string, Model & { readonly at: string }>();
   readonly #syncs: Sync[] = [];
+  readonly #alerts: ConfiguredAlert[] = [];
 
   constructor(tree: MapTree, reading: Reading) {
     this.#tree = tree;
@@ -91,12 +94,14 @@ class ProjectReader {
     for (const [name, entry] of sections.destinations) await this.#destination(name, entry);
     for (const [name, entry] of sections.models) await this.#model(name, entry, references);
     for (const [name, entry] of sections.syncs) await this.#sync(name, entry, references);
+    for (const [name, entry] of sections.alerts) await this.#alert(name, entry, references);
     return {
       project: checkedTop ?? top.parse({}),
       sources: this.#sources,
       destinations: this.#destinations,
       models: this.#models,
       syncs: this.#syncs,
+      alerts: this.#alerts,
       shown: this.#shown,
     };
   }
@@ -237,6 +242,15 @@ class ProjectReader {
     if (!hasModel || !hasDestination || model === undefined || options === undefined) return;
     const { at: _, ...bareModel } = model;
     this.#syncs.push(joinSync(part, bareModel, options.value));
+  }
+
+  async #alert(name: string, entry: Entry, references: References): Promise<void> {
+    const path = ["alerts", name];
+    const settings = await this.#check(alertSchema, entry.value, path, entry.key);
+    const syncs = entryOf(entry.value, "syncs")?.value;
+    if (syncs?.kind === "list")
+      syncs.items.forEach((item, i) => references.checkValue([...path, "syncs", i], item, "syncs"));
+    if (settings !== undefined) this.#alerts.push({ name, settings });
   }
 
   async #options(path: Path, entry: Entry): Promise<{ readonly value: unknown } | undefined> {

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { alert } from "./alert-schema.ts";
 import { destinationBase, field, model, project, sourceBase, sync } from "./schema.ts";
 import { choices, defOf, inWords, joined } from "./schema-walk.ts";
 import { exampleOf } from "./wording.ts";
@@ -11,6 +12,7 @@ export function referenceTables(): ReadonlyMap<string, string> {
     ["top", table(project.shape)],
     ["state", table(shapeUnder(project.shape.state))],
     ["log", table(shapeUnder(project.shape.log))],
+    ["alert", table(alert.shape)],
     ["failures", table(shapeUnder(project.shape.failures))],
     ["source", table(sourceBase.shape)],
     ["model", table(model.shape)],

@@ -1,7 +1,7 @@
 import type { SectionName, Sections } from "./sections.ts";
 import { closest } from "../../contracts/did-you-mean.ts";
 import { quotedList } from "./suggest.ts";
-import { type Entry, entryOf, type Flaw, inside, nameOf, type Path } from "./tree.ts";
+import { type Entry, entryOf, type Flaw, inside, nameOf, type Path, type Tree } from "./tree.ts";
 import { shown } from "./wording.ts";
 
 const SECTIONS: readonly SectionName[] = ["sources", "models", "destinations", "syncs"];
@@ -18,13 +18,15 @@ export class References {
 
   /** True when `key` names a thing of `section`. A key that is missing or not a text is reported by the schema. */
   check(path: Path, entry: Entry, key: string, section: SectionName): boolean {
-    const value = entryOf(entry.value, key)?.value;
+    return this.checkValue([...path, key], entryOf(entry.value, key)?.value, section);
+  }
+
+  checkValue(fullPath: Path, value: Tree | undefined, section: SectionName): boolean {
     if (value?.kind !== "scalar" || value.broken || typeof value.value !== "string") return false;
     const name = value.value;
     const declared = this.#sections.declared[section];
     if (declared.has(name)) return true;
     const kind = section.slice(0, -1);
-    const fullPath = [...path, key];
     const place = value.place;
     if (value.variables.length > 0) {
       const message = `${nameOf(fullPath)} is the value of the variable ${quotedList(value.variables)}, and no ${kind} has that name`;
@@ -39,12 +41,14 @@ export class References {
     const near = closest(name, declared);
     const suggestion = near === null ? "" : `; did you mean \`${near}\`?`;
     const message = `there is no ${kind} ${shown(name)}, which ${nameOf(fullPath)} names${suggestion}`;
-    this.#flaws.push({ place, path: fullPath, message, fix: this.#fix(name, key, section, near) });
+    this.#flaws.push({ place, path: fullPath, message, fix: this.#fix(name, fullPath, section, near) });
     return false;
   }
 
-  #fix(name: string, key: string, section: SectionName, near: string | null): string {
-    if (near !== null) return `write \`${key}: ${near}\`, or declare ${shown(name)} under \`${section}:\`.`;
+  #fix(name: string, path: Path, section: SectionName, near: string | null): string {
+    const key = path.findLast((step) => typeof step === "string");
+    if (near !== null)
+      return `write \`${key === path.at(-1) ? `${key}: ` : ""}${near}\`, or declare ${shown(name)} under \`${section}:\`.`;
     const elsewhere = SECTIONS.find((other) => this.#sections.declared[other].has(name));
     const declared = [...this.#sections.declared[section]];
     if (elsewhere !== undefined)

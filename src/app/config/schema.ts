@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { checkAddress, connectionFields, type ConnectionSettings } from "../../kit/postgres/settings.ts";
+import { alert } from "./alert-schema.ts";
 import { DURATION, durationMs, RATE, ratePerSecond, SIZE, sizeBytes } from "./units.ts";
 
 /**
@@ -170,6 +171,25 @@ export const sync = z.strictObject({
       description: "How often one record is tried while others are accepted, before it becomes a failure to look at.",
       examples: [12],
     }),
+  max_lag: duration.optional().meta({
+    description:
+      "Alerts and `tailrace status`: older than this, the oldest change that is not delivered means that the sync is behind. Default: it never is.",
+    examples: ["30s"],
+  }),
+  max_wait: duration.optional().meta({
+    description:
+      "Alerts: how long the sync may wait for its destination, or its source, before that is told. Default: `30s`.",
+    examples: ["1m"],
+  }),
+  failure_share: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.05)
+    .meta({
+      description: "Alerts: more than this share of the rows of the last five minutes rejected is told.",
+      examples: [0.01],
+    }),
   options: z
     .record(z.string(), z.unknown())
     .optional()
@@ -312,6 +332,13 @@ export const project = z.strictObject({
     .meta({
       description: "How long rejected rows are kept, and how many of each sync.",
       examples: ["{ keep: 30d, most: 100000 }"],
+    }),
+  alerts: z
+    .record(name, alert)
+    .default({})
+    .meta({
+      description: "Who is told when a sync stops, waits, falls behind or recovers, by name.",
+      examples: ['{ ops: { type: slack, url: "${SLACK_URL}" } }'],
     }),
   sources: z
     .record(name, sourceBase)

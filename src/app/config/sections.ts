@@ -4,7 +4,7 @@ import { isName } from "./schema-walk.ts";
 import { type Entry, type Flaw, type MapTree, type Path, subject, type Tree } from "./tree.ts";
 import { found, unknownKey } from "./wording.ts";
 
-export type SectionName = "sources" | "models" | "destinations" | "syncs";
+export type SectionName = "sources" | "models" | "destinations" | "syncs" | "alerts";
 
 /** The named things of each section: those that are mappings, under whatever name. */
 export type Sections = Readonly<Record<SectionName, ReadonlyMap<string, Entry>>> & {
@@ -17,6 +17,7 @@ const EXAMPLES: Readonly<Record<SectionName, string>> = {
   models: "{ source: SOURCE, table: public.users }",
   destinations: "{ type: webhook, url: https://example.com/in }",
   syncs: "{ model: MODEL, destination: DESTINATION }",
+  alerts: "{ type: slack, url: ${SLACK_URL} }",
 };
 
 export function readSections(tree: MapTree, flaws: Flaw[]): Sections {
@@ -34,6 +35,7 @@ export function readSections(tree: MapTree, flaws: Flaw[]): Sections {
     models: new Set<string>(),
     destinations: new Set<string>(),
     syncs: new Set<string>(),
+    alerts: new Set<string>(),
   };
   const read = (name: SectionName): ReadonlyMap<string, Entry> =>
     readSection(name, tree.entries.get(name), declared[name], flaws);
@@ -42,6 +44,7 @@ export function readSections(tree: MapTree, flaws: Flaw[]): Sections {
     models: read("models"),
     destinations: read("destinations"),
     syncs: read("syncs"),
+    alerts: read("alerts"),
     declared,
   };
 }

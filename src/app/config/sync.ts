@@ -63,6 +63,9 @@ class SyncReader {
       onTruncate: input.on_truncate ?? (mode === "mirror" ? "stop" : "ignore"),
       unchanged: input.unchanged,
       attempts: input.attempts,
+      maxLagMs: input.max_lag ?? null,
+      maxWaitMs: input.max_wait ?? 30_000,
+      failureShare: input.failure_share,
       at: placeText(entry.key),
     };
   }

@@ -110,6 +110,7 @@ const KINDS: Readonly<Record<string, string>> = {
   models: "model",
   destinations: "destination",
   syncs: "sync",
+  alerts: "alert",
 };
 
 /** `sync \`users_to_crm\``; null when the path is not inside a named thing. */

@@ -1,7 +1,7 @@
 import { CATALOGUE, TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
-import type { Checkpoint, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
+import type { Checkpoint, Counts, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { Mappings } from "../../engine/capture/mappings.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
@@ -10,12 +10,17 @@ import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
 
+/** Hears of each report as it is made; `counts`: rows since the pipeline was opened, null without one. Returns at once. */
+export type ReportListener = (sync: Sync, report: StatusReport, counts: Counts | null) => void;
+
 /** One sync of a source, from process start to end: its lease, its state, and its pipeline while it runs. */
 export class Member implements AsyncDisposable {
   readonly sync: Sync;
   readonly lease: Lease;
   readonly failures: FailureKeeper;
   readonly #log: Log;
+  readonly #onReport: ReportListener | undefined;
+  readonly #madeAtMs = Date.now();
   state: SyncState;
   pipeline: Pipeline | null = null;
   /** Why there is no pipeline, where that passes by itself. */
@@ -24,12 +29,13 @@ export class Member implements AsyncDisposable {
   modelIsBroken = false;
   #backfillLoggedAtMs = Date.now();
 
-  constructor(sync: Sync, lease: Lease, state: SyncState, failures: FailureKeeper, log: Log) {
+  constructor(sync: Sync, lease: Lease, state: SyncState, failures: FailureKeeper, log: Log, onReport?: ReportListener) {
     this.sync = sync;
     this.lease = lease;
     this.failures = failures;
     this.state = state;
     this.#log = log;
+    this.#onReport = onReport;
   }
 
   async reload(): Promise<void> {
@@ -155,7 +161,7 @@ export class Member implements AsyncDisposable {
     const running = this.pipeline?.report(sourceSilentMs);
     const why = stopped ?? this.waitsFor;
     if (running?.backfill) this.#logBackfill(running.backfill);
-    await this.lease.report({
+    const report: StatusReport = {
       phase: stopped
         ? "stopped"
         : paused
@@ -169,8 +175,17 @@ export class Member implements AsyncDisposable {
       perSecond: running?.perSecond ?? 0,
       latency: running?.latency ?? null,
       backfill: running?.backfill ?? null,
-      sourceSilentMs,
-    });
+      sourceSilentMs: this.#silentMs(sourceSilentMs),
+    };
+    this.#onReport?.(this.sync, report, this.pipeline?.counts ?? null);
+    await this.lease.report(report);
+  }
+
+  /** Nothing is a silence where nothing is asked of the source: without a pipeline, unless the source is why there is none. */
+  #silentMs(sourceSilentMs: number | null): number | null {
+    if (this.pipeline !== null) return sourceSilentMs;
+    if (!this.waitsFor?.code.startsWith("source.")) return null;
+    return sourceSilentMs ?? Date.now() - this.#madeAtMs;
   }
 
   #logBackfill({ rows, estimate, perSecond }: NonNullable<StatusReport["backfill"]>): void {

@@ -11,7 +11,7 @@ import type { Pipeline } from "../../engine/pipeline.ts";
 import type { FailureSettings } from "../config/config.ts";
 import type { Destinations } from "./destinations.ts";
 import { FailureKeeper } from "./failure-keeper.ts";
-import { EMPTY, Member } from "./member.ts";
+import { EMPTY, Member, type ReportListener } from "./member.ts";
 import { Round } from "./round.ts";
 import { Silence } from "./silence.ts";
 
@@ -23,6 +23,7 @@ export interface SourceRunnerOptions {
   readonly store: StateStore;
   readonly failures: FailureSettings;
   readonly log: Log;
+  readonly onReport?: ReportListener | undefined;
   /** Catch up with what is committed now, then end. */
   readonly once: boolean;
 }
@@ -76,7 +77,7 @@ export class SourceRunner {
       const state = (await lease.load()) ?? EMPTY;
       const log = this.#log.child({ sync: sync.name });
       const failures = new FailureKeeper({ store, lease, settings: this.#options.failures, log });
-      this.#members.push(new Member(sync, lease, state, failures, log));
+      this.#members.push(new Member(sync, lease, state, failures, log, this.#options.onReport));
     }
   }
 

@@ -21,7 +21,9 @@ far, the backfill's progress, and why it waits. A sync that no living process ru
   -w, --watch        once a second, until Ctrl-C: redrawn on a terminal, else a JSON line each
   --json             {"syncs":[…],"ok":…}
 
-Exits with 1 when a sync is stopped or not running, so that it can be a health check; a paused sync is well. With --watch: with 0.
+A health check: exits with 1 when a sync is stopped, is not running, has heard nothing from its source for 30 seconds, or has more
+lag than its \`max_lag\`. Which of the three it is, process, stream or progress, is in each sync's "signals". A paused sync is
+well. With --watch: exits with 0.
 `,
   options: { watch: { type: "boolean", short: "w" } },
   async run(context, { values, positionals }) {

@@ -9,6 +9,8 @@ const running: SyncStatus = {
   phase: "streaming",
   reason: null,
   lagMs: 12,
+  maxLagMs: null,
+  sourceSilentMs: 40,
   perSecond: 312,
   p50Ms: 4.2,
   p99Ms: 18,
@@ -16,6 +18,7 @@ const running: SyncStatus = {
   delivered: 1_204_331,
   failures: 2,
   backfill: null,
+  signals: { process: true, stream: true, progress: true },
   ok: true,
 };
 const filling: SyncStatus = {
@@ -31,12 +34,14 @@ const dead: SyncStatus = {
   phase: "not running",
   reason: "never ran",
   lagMs: null,
+  sourceSilentMs: null,
   perSecond: null,
   p50Ms: null,
   p99Ms: null,
   queuedRows: null,
   delivered: 0,
   failures: 0,
+  signals: { process: false, stream: null, progress: null },
   ok: false,
 };
 
@@ -48,6 +53,16 @@ test("a line a sync, aligned", () => {
     carts         not running      –      –       –      –       –          0       0  never ran
     "
   `);
+});
+
+test("a silent source is said", () => {
+  const silent = {
+    ...running,
+    sourceSilentMs: 31_000,
+    signals: { process: true, stream: false, progress: true },
+    ok: false,
+  };
+  expect(renderStatus([silent], painter(false))).toContain("nothing heard from the source for 31 s");
 });
 
 test("colours change nothing but colours", () => {

@@ -33,7 +33,7 @@ export function renderStatus(syncs: readonly SyncStatus[], paint: Paint): string
   const rows = syncs.map((status) => [
     status.sync,
     paint(PHASE_STYLES[status.phase], status.phase),
-    orDash(status.lagMs, duration),
+    lag(status, paint),
     orDash(status.perSecond, rate),
     orDash(status.p50Ms, duration),
     orDash(status.p99Ms, duration),
@@ -43,11 +43,19 @@ export function renderStatus(syncs: readonly SyncStatus[], paint: Paint): string
     [
       status.backfill === null ? null : backfill(status.backfill),
       status.reason === null ? null : printable(status.reason),
+      status.signals.stream === false
+        ? paint("red", `nothing heard from the source for ${duration(status.sourceSilentMs ?? 0)}`)
+        : null,
     ]
       .filter((note) => note !== null)
       .join("; "),
   ]);
   return table(COLUMNS, rows);
+}
+
+function lag({ lagMs, maxLagMs }: SyncStatus, paint: Paint): string {
+  const text = orDash(lagMs, duration);
+  return lagMs !== null && maxLagMs !== null && lagMs > maxLagMs ? paint("red", text) : text;
 }
 
 function orDash(value: number | null, render: (value: number) => string): string {
