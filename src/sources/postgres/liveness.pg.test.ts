@@ -71,6 +71,8 @@ test("a reader that does not ask for three times wal_sender_timeout keeps its co
     "the server hears of us",
   );
   expect(after!["pid"]).toBe(before!["pid"]);
+  // What lies unread is no silence of the source.
+  expect(Date.now() - source.replication.lastByteAtMs!).toBeLessThan(1000);
   let rows = first.changes.length;
   while (rows < 30_000) rows += (await nextWithRows(reading)).changes.length;
   expect(rows).toBe(30_000);

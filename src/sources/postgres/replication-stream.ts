@@ -86,9 +86,9 @@ export class ReplicationStream {
     this.#timer = setInterval(() => this.#tick(), tickMs);
   }
 
-  /** ms since the epoch when a byte last came. */
+  /** ms since the epoch when a byte last came; now, while some wait unread because nobody asks for them. */
   get lastByteAtMs(): number {
-    return this.#lastByteAtMs;
+    return this.#paused && this.#chunks.length > 0 ? Date.now() : this.#lastByteAtMs;
   }
 
   /** Ends the stream: a pending and every later {@link next} throws `error`. The first error stays. */
