@@ -118,9 +118,14 @@ export const CATALOGUE = {
     meaning: "The destination answered that it cannot serve now (5xx, lock, deadlock).",
     hint: "Delivery goes on by itself when it recovers.",
   },
+  "destination.timeout": {
+    consequence: "unknown-outcome",
+    meaning: "A request was on its way, and no complete answer came in time. It may have been taken.",
+    hint: "It is sent again with the same ids, and fewer are sent at a time. If it lasts, raise the destination's timeout or send smaller batches.",
+  },
   "destination.unknown": {
     consequence: "unknown-outcome",
-    meaning: "The request was sent, but no complete answer came (timeout, reset, cut answer). It may have been taken.",
+    meaning: "The request was sent, but no complete answer came (reset, cut answer). It may have been taken.",
     hint: "It is sent again with the same id, so that the receiver can drop the repeat.",
   },
   "destination.throttled": {

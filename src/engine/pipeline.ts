@@ -334,6 +334,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     const backfilling = this.#backfill !== null && this.#backfill.progress !== null;
     const phase: Phase = this.#stoppedBy ? "stopped" : closedBy ? "waiting" : backfilling ? "backfilling" : "streaming";
     const reason = this.#stoppedBy ?? closedBy;
+    const { slowedTo } = this.#options.gate;
     const p50Ms = this.#latency.quantile(0.5);
     const p99Ms = this.#latency.quantile(0.99);
     const oldest = this.#queue.oldestLive();
@@ -346,7 +347,11 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
           : Number(oldest.change.transaction.committedAt / 1000n);
     return {
       phase,
-      reason: reason === null ? null : `${reason.message} (${reason.code})`,
+      reason:
+        [
+          ...(reason === null ? [] : [`${reason.message} (${reason.code})`]),
+          ...(slowedTo === null ? [] : [`slowed down for the destination: ${slowedTo}`]),
+        ].join("; ") || null,
       position: this.storedPosition,
       lagMs: Math.max(0, now - sinceMs),
       queuedRows: this.#queue.entries,

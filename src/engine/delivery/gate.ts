@@ -1,6 +1,8 @@
 import type { TailraceError } from "../../contracts/errors.ts";
 import { Alarm } from "./alarm.ts";
 import { askedMs, backoffMs } from "./backoff.ts";
+import { Concurrency } from "./concurrency.ts";
+import { RequestRate } from "./request-rate.ts";
 
 /** One sync's side of a gate. */
 export interface GateUser {
@@ -11,19 +13,20 @@ export interface GateUser {
 }
 
 export interface GateLimits {
-  /** Requests in flight at a time. */
+  /** Requests in flight at a time, at the most. */
   readonly concurrency: number;
-  /** Requests a second; null: unlimited. */
+  /** Requests a second, at the most; null: unlimited. */
   readonly perSecond: number | null;
 }
 
 /**
  * The way to one destination, shared by every sync that delivers there: how many requests at a time, how many a
- * second, and whether any at all while the destination is down, throttles, or refuses the credentials. Live changes
- * pass before backfills; syncs take turns.
+ * second, and whether any at all while the destination is down, throttles, or refuses the credentials. Both numbers follow what
+ * the destination takes, up to the limits. Live changes pass before backfills; syncs take turns.
  */
 export class Gate {
-  readonly #limits: GateLimits;
+  readonly #concurrency: Concurrency;
+  readonly #rate: RequestRate;
   readonly #users: GateUser[] = [];
   #turn = 0;
   #inFlight = 0;
@@ -37,16 +40,24 @@ export class Gate {
   #failures = 0;
   #lastFailureMs = 0;
   #lastSuccessMs = 0;
-  #tokens = 1;
-  #tokensAtMs = Date.now();
 
   constructor(limits: GateLimits) {
-    this.#limits = limits;
+    this.#concurrency = new Concurrency(limits.concurrency);
+    this.#rate = new RequestRate(limits.perSecond);
   }
 
   /** Why nothing leaves now; null when the gate is open. */
   get closedBy(): TailraceError | null {
     return this.#closedBy;
+  }
+
+  /** What the destination gets less of than it might, because it takes no more; null: nothing. */
+  get slowedTo(): string | null {
+    const { allowed, most } = this.#concurrency;
+    const parts = allowed < most ? [`${allowed} of ${most} requests at a time`] : [];
+    const { found } = this.#rate;
+    if (found !== null) parts.push(`${found.toFixed(found < 10 ? 1 : 0)} requests a second`);
+    return parts.length === 0 ? null : parts.join(", ");
   }
 
   get inFlight(): number {
@@ -77,12 +88,15 @@ export class Gate {
     });
   }
 
-  /** A request was answered for its rows (even if some were rejected). */
-  succeeded(): void {
+  /** A request, sent at `sentAtMs`, was answered for its rows (even if some were rejected). */
+  succeeded(sentAtMs: number): void {
     const now = Date.now();
     this.#lastSuccessMs = now;
     // It was on its way already when the destination asked for a pause, and says nothing about that.
     if (now < this.#pausedUntilMs) return;
+    if (this.#closedBy !== null) this.#concurrency.resumed(now);
+    else this.#concurrency.answered(this.#inFlight, sentAtMs, now);
+    this.#rate.answered();
     this.#failures = 0;
     this.#closedUntilMs = 0;
     this.#closedBy = null;
@@ -94,6 +108,7 @@ export class Gate {
     // Requests that were on their way together fail together: that is one failure of the destination.
     if (sentAtMs >= this.#lastFailureMs) this.#failures += 1;
     this.#lastFailureMs = now;
+    this.#adapt(error, sentAtMs, now);
     let waitMs = askedMs(error.afterMs, backoffMs(this.#failures));
     switch (error.consequence) {
       case "auth":
@@ -113,6 +128,15 @@ export class Gate {
     return waitMs;
   }
 
+  #adapt(error: TailraceError, sentAtMs: number, now: number): void {
+    const throttled = error.consequence === "throttled";
+    if (this.#closedBy !== null || !(throttled || error.code === "destination.timeout")) return;
+    // Who throttles one request at a time counts them by the second.
+    const counts = this.#concurrency.allowed === 1 || this.#rate.found !== null;
+    if (throttled && counts) this.#rate.overloaded(sentAtMs, now);
+    else this.#concurrency.overloaded(sentAtMs, now);
+  }
+
   #close(untilMs: number, error: TailraceError): void {
     this.#closedUntilMs = Math.max(this.#closedUntilMs, untilMs);
     this.#closedBy = error;
@@ -122,12 +146,12 @@ export class Gate {
     for (;;) {
       const now = Date.now();
       // While the destination is failing, one request at a time finds out whether it is back.
-      const allowed = this.#closedBy === null ? this.#limits.concurrency : 1;
+      const allowed = this.#closedBy === null ? this.#concurrency.allowed : 1;
       if (this.#inFlight >= allowed) return;
       if (now < this.#closedUntilMs) return this.#alarm.set(this.#closedUntilMs - now);
       const user = this.#next();
       if (user === null) return;
-      const waitMs = this.#spend(now);
+      const waitMs = this.#rate.take(now);
       if (waitMs > 0) return this.#alarm.set(waitMs);
       this.#inFlight += 1;
       void user.sendOne().finally(() => {
@@ -153,21 +177,6 @@ export class Gate {
     if (fallback === null) return null;
     this.#turn = fallback + 1;
     return this.#users[fallback]!;
-  }
-
-  /** Takes the right to one request; or returns the ms until there is one. */
-  #spend(now: number): number {
-    const perSecond = this.#limits.perSecond;
-    if (perSecond === null) return 0;
-    // A tenth of a second may be saved up: even spacing for slow APIs, small bursts for fast ones.
-    const most = Math.max(1, perSecond / 10);
-    this.#tokens = Math.min(most, this.#tokens + ((now - this.#tokensAtMs) / 1000) * perSecond);
-    this.#tokensAtMs = now;
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
-      return 0;
-    }
-    return Math.ceil(((1 - this.#tokens) / perSecond) * 1000);
   }
 
   /** Stops looking. Requests in flight go on. */

@@ -243,7 +243,7 @@ export class Lane implements GateUser {
       );
       return;
     }
-    this.#gate.succeeded();
+    this.#gate.succeeded(sentAtMs);
     this.#settle(sending, outcomes);
   }
 

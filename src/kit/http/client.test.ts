@@ -129,12 +129,12 @@ describe("what a failure means", () => {
     expect(server.counts.requests).toBe(0);
   });
 
-  test.each(["reset-after", "truncated", "hang", "drip", "huge-headers"] as const)("%s: unknown", async (kind) => {
+  test.each(["reset-after", "truncated", "hang", "drip", "huge-headers"] as const)("%s: not known", async (kind) => {
     const action = kind === "drip" ? ({ kind, bytes: 1000, everyMs: 50 } as const) : ({ kind } as const);
     const server = await receiver(() => action);
     const slow = kind === "hang" || kind === "drip";
     const sent = client({ timeoutMs: slow ? 300 : 5000 }).send(post(server.url), never);
-    await expect(sent).rejects.toMatchObject({ code: "destination.unknown" });
+    await expect(sent).rejects.toMatchObject({ code: slow ? "destination.timeout" : "destination.unknown" });
     expect(server.counts.requests).toBe(1);
   });
 
@@ -163,7 +163,7 @@ describe("what a failure means", () => {
     const second = http.send(post(server.url), abort.signal);
     abort.abort(new Error("enough"));
     await expect(second).rejects.toThrow("enough");
-    await expect(first).rejects.toMatchObject({ code: "destination.unknown" });
+    await expect(first).rejects.toMatchObject({ code: "destination.timeout" });
     expect(server.counts.requests).toBe(1);
   });
 

@@ -75,8 +75,8 @@ export class HttpClient implements AsyncDisposable {
    * One request, sent at most once.
    *
    * @throws TailraceError `destination.unreachable` when nothing was sent; `destination.unknown` when the request was on
-   * its way and no complete answer came; `destination.blocked_address`; `destination.config` when the request cannot be
-   * written. Throws `signal.reason` when aborted.
+   * its way and no complete answer came, `destination.timeout` when that was for the time; `destination.blocked_address`;
+   * `destination.config` when the request cannot be written. Throws `signal.reason` when aborted.
    */
   send(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
@@ -146,7 +146,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#abandon(
         this.#controller === null
           ? new TailraceError("destination.unreachable", `${this.#where}: no connection ${after}`)
-          : new TailraceError("destination.unknown", `${this.#where}: no complete answer ${after}`),
+          : new TailraceError("destination.timeout", `${this.#where}: no complete answer ${after}`),
       );
     }, timeoutMs);
     this.#onAbort = () => this.#abandon(signal.reason);
