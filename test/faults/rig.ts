@@ -16,12 +16,19 @@ export interface RigOptions {
   readonly script?: Script | Script["answer"] | undefined;
   /** Rows that are there before the first run. */
   readonly rows?: number | undefined;
-  /** Added to the webhook destination, as YAML of one line; later keys win over none: give each once. */
+  /** Of one text of each of them. Default 1000: 4,000 rows are more than one chunk of a backfill. */
+  readonly rowBytes?: number | undefined;
+  /** Keys of the webhook destination, as YAML of one line. Default: batches of 200 rows. */
   readonly destination?: string | undefined;
   /** Added to the configuration. */
   readonly config?: string | undefined;
+  /** Of every command. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** Where the engine finds the database and the receiver, when not directly. */
-  readonly through?: { readonly database?: (url: string) => string; readonly receiver?: (url: string) => string };
+  readonly through?: {
+    readonly database?: (url: string) => string;
+    readonly receiver?: (url: string) => Promise<string>;
+  };
 }
 
 export interface Rig extends AsyncDisposable {
@@ -43,10 +50,10 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   await using stack = new AsyncDisposableStack();
   const database = stack.use(await testDatabase(options.postgresUrl));
   await database.sql(loadTable(TABLE));
-  if (options.rows !== undefined) await database.sql(rowsOf(options.rows));
+  if (options.rows !== undefined) await database.sql(rowsOf(options.rows, options.rowBytes ?? 1_000));
   const receiver = stack.use(await startReceiver({ script: options.script, rows: compactReader, keepBodies: false }));
   const source = options.through?.database?.(database.url) ?? database.url;
-  const target = options.through?.receiver?.(receiver.url) ?? receiver.url;
+  const target = (await options.through?.receiver?.(receiver.url)) ?? receiver.url;
   const at = stack.use(
     await testProject(`
 sources: { db: { type: postgres, url: "${source}" } }
@@ -58,7 +65,7 @@ ${options.config ?? ""}
 `),
   );
   const start: Rig["start"] = ({ args = ["run"], env } = {}) =>
-    startCli([...args, "-c", at.folder], { cwd: at.folder, env });
+    startCli([...args, "-c", at.folder], { cwd: at.folder, env: { ...options.env, ...env } });
   const kept = stack.move();
   return {
     database,
@@ -73,9 +80,13 @@ ${options.config ?? ""}
     },
     settled: async (engine, withinMs) => {
       const giveUpAtMs = performance.now() + withinMs;
-      while (!(await compare(await receiver.ledger.read(), database, COMPACT_TABLE)).equal) {
-        if (performance.now() > giveUpAtMs)
-          throw new Error(`not delivered within ${withinMs} ms: ${lastLines(engine)}`);
+      for (;;) {
+        const { equal, lost, different, extra } = await compare(await receiver.ledger.read(), database, COMPACT_TABLE);
+        if (equal) break;
+        if (performance.now() > giveUpAtMs) {
+          const missing = `${lost.length} rows missing, ${different.length} values different, ${extra.length} rows too many`;
+          throw new Error(`not delivered within ${withinMs} ms: ${missing} ${lastLines(engine)}`);
+        }
         const { acknowledgedRows } = receiver.counts;
         await receiver.until(({ counts }) => counts.acknowledgedRows > acknowledgedRows, 1_000).catch(() => {});
       }
@@ -101,9 +112,8 @@ export function lastLines({ stdout, stderr }: Cli): string {
 
 const DESTINATION = "batch: { format: array, rows: 200 }";
 
-/** About 1 kB a row: 4,000 rows are more than one chunk of a backfill. */
-function rowsOf(count: number): string {
-  return `INSERT INTO ${TABLE} (id, version, name, note) SELECT n, n, 'row ' || n, repeat('x', 1000) FROM generate_series(1, ${count}) n`;
+function rowsOf(count: number, bytes: number): string {
+  return `INSERT INTO ${TABLE} (id, version, name, note) SELECT n, n, 'row ' || n, repeat('x', ${bytes}) FROM generate_series(1, ${count}) n`;
 }
 
 const LONG_BYTES = 100;
