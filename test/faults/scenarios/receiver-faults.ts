@@ -11,7 +11,7 @@ const SIZES = {
 };
 const RATE = 0.3;
 /** A request may lie in a socket for so long before this process reads it. */
-const ON_ITS_WAY_MS = 100;
+const ON_ITS_WAY_MS = 500;
 const KINDS: readonly FaultKind[] = ["429", "500", "503", "timeout", "reset-before", "reset-after", "truncated"];
 
 export const receiverFaults: Scenario = {
@@ -25,7 +25,7 @@ export const receiverFaults: Scenario = {
       postgresUrl,
       rows: scale === "short" ? 1_000 : keys / 2,
       script: faults({ rate: RATE, kinds: KINDS, seed, retryAfterSeconds: 1 }),
-      destination: "timeout_ms: 1000, batch: { format: array, rows: 100 }",
+      destination: "timeout_ms: 3000, batch: { format: array, rows: 100 }",
     });
     const { receiver } = rig;
     await using engine = rig.start();
