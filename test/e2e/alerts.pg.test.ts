@@ -8,6 +8,7 @@ import { testDatabase } from "../support/postgres.ts";
 import { testProject } from "../support/project.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { status } from "../support/receiver-script.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 
 interface Told {
   readonly type: string;
@@ -32,10 +33,10 @@ const has = (alert: string) => (hook: Receiver) => inShort(hook).includes(alert)
 
 const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
 
-test(
+test.concurrent(
   "a destination that is down is told once, and once that it is back; so is a pause",
   { timeout: 180_000 },
-  async () => {
+  async ({ expect }) => {
     await using database = await testDatabase();
     await database.sql("CREATE TABLE users (id int PRIMARY KEY, name text)");
     await using receiver = await startReceiver();
@@ -117,7 +118,7 @@ alerts:
   },
 );
 
-test("`alerts test` says which hook is reached; `check` says what is wrong without telling it anything", async () => {
+test.concurrent("`alerts test` says which hook is reached; `check` says what is wrong without telling it anything", async () => {
   await using fine = await startReceiver();
   await using broken = await startReceiver({ script: () => status(500) });
   await using at = await testProject(`
@@ -157,3 +158,44 @@ alerts:
   ]);
   expect(fine.counts.requests + broken.counts.requests).toBe(sent);
 });
+
+test.concurrent(
+  "a source that says nothing is told, and is not well although the process is",
+  { timeout: 180_000 },
+  async () => {
+    await using database = await testDatabase();
+    await database.sql("CREATE TABLE users (id int PRIMARY KEY)");
+    const address = new URL(database.url);
+    await using proxy = await startTcpProxy({ host: address.hostname, port: Number(address.port) });
+    await using receiver = await startReceiver();
+    await using hook = await startReceiver();
+    await using at = await testProject(`
+sources: { db: { type: postgres, url: "${proxy.through(database.url)}" } }
+models: { users: { source: db, table: public.users } }
+destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private: true } }
+syncs: { users: { model: users, destination: receiver } }
+alerts: { all: { type: webhook, url: "${hook.url}", events: [silent], allow_private: true } }
+`);
+    await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+    await database.sql("INSERT INTO users VALUES (1)");
+    await receiver.until(({ counts }) => counts.acknowledgedRows >= 1);
+    // The connections stay open, new ones too, and nothing comes through.
+    proxy.flow({ kind: "black-hole" });
+    await hook.until(has("silent began"), 60_000);
+    const health = async () => {
+      const { code, stdout } = await runCli(["status", "--json", "-c", at.folder], { cwd: at.folder });
+      const { syncs } = JSON.parse(stdout) as { syncs: { signals: object }[] };
+      return { code, ...syncs[0]!.signals };
+    };
+    expect(await health()).toEqual({ code: 1, process: true, stream: false, progress: true });
+    proxy.flow({ kind: "pass" });
+    proxy.cutAll();
+    await database.sql("INSERT INTO users VALUES (2)");
+    await hook.until(has("silent over"), 90_000);
+    expect(await health()).toEqual({ code: 0, process: true, stream: true, progress: true });
+    expect(receiver.counts.acknowledgedRows).toBe(2);
+    expect(inShort(hook)).toEqual(["silent began", "silent over"]);
+    engine.kill("SIGTERM");
+    expect(await engine.exit).toEqual({ code: 0, signal: null });
+  },
+);
