@@ -166,19 +166,21 @@ export function idConflicts(entries: readonly LedgerEntry[]): readonly string[] 
 }
 
 /**
- * Requests that began while an earlier answer's `Retry-After` had not run out, and were sent after that answer. What comes
- * within `onItsWayMs` of the answer may have been sent before it was read.
+ * Requests that began while an earlier answer's `Retry-After` had not run out, and were sent after that answer. The first
+ * `onTheirWay` requests after an answer may have been sent before it was read: as many as the sender has in flight.
  */
-export function hastyRequests(entries: readonly LedgerEntry[], onItsWayMs = 0): readonly number[] {
+export function hastyRequests(entries: readonly LedgerEntry[], onTheirWay = 0): readonly number[] {
   const hasty: number[] = [];
-  let answers: { fromNs: bigint; untilNs: bigint }[] = [];
+  let answers: { readonly fromNs: bigint; readonly untilNs: bigint; excused: number }[] = [];
   for (const entry of entries) {
     if (entry.kind === "mark") continue;
     answers = answers.filter(({ untilNs }) => untilNs > entry.arrivedNs);
-    if (answers.some(({ fromNs }) => fromNs < entry.arrivedNs)) hasty.push(entry.seq);
+    const earlier = answers.filter(({ fromNs }) => fromNs < entry.arrivedNs);
+    if (earlier.some(({ excused }) => excused >= onTheirWay)) hasty.push(entry.seq);
+    for (const answer of earlier) answer.excused += 1;
     if (entry.retryAfterMs !== null && entry.answeredNs !== null) {
-      const fromNs = entry.answeredNs + BigInt(onItsWayMs) * 1_000_000n;
-      answers.push({ fromNs, untilNs: entry.answeredNs + BigInt(entry.retryAfterMs) * 1_000_000n });
+      const fromNs = entry.answeredNs;
+      answers.push({ fromNs, untilNs: fromNs + BigInt(entry.retryAfterMs) * 1_000_000n, excused: 0 });
     }
   }
   return hasty;

@@ -10,8 +10,8 @@ const SIZES = {
   full: { changes: 240_000, ratePerSecond: 1_000 },
 };
 const RATE = 0.3;
-/** A request may lie in a socket for so long before this process reads it. */
-const ON_ITS_WAY_MS = 500;
+/** What the webhook destination has in flight at most, when it is not told otherwise. */
+const CONCURRENCY = 8;
 const KINDS: readonly FaultKind[] = ["429", "500", "503", "timeout", "reset-before", "reset-after", "truncated"];
 
 export const receiverFaults: Scenario = {
@@ -48,7 +48,7 @@ export const receiverFaults: Scenario = {
     const entries = await receiver.ledger.read();
     const requests = receiver.counts.requests;
     const failed = entries.filter((entry) => entry.kind === "request" && entry.status !== 200).length;
-    const insideRetryAfter = hastyRequests(entries, ON_ITS_WAY_MS).length;
+    const insideRetryAfter = hastyRequests(entries, CONCURRENCY).length;
     const figures = {
       requests,
       failedShare: Math.round((failed * 1000) / requests) / 1000,
