@@ -80,7 +80,7 @@ export class WebhookWriter implements Writer {
     if (failure.consequence !== "row-permanent") throw failure;
     const sent = [request.path, ...Object.values(request.headers)];
     const kept = answerText(answer.body, [delivery], sent, settings.keep_answers);
-    return { status: "rejected", error: new TailraceError(failure.code, failure.message, { answer: kept }) };
+    return rejectedFor(failure, body.length, kept);
   }
 
   async #writeBatch(batch: readonly Delivery[], signal: AbortSignal): Promise<readonly Outcome[]> {
@@ -94,7 +94,7 @@ export class WebhookWriter implements Writer {
     if (failure !== null) {
       if (batch.length > 1 || failure.consequence !== "row-permanent") throw failure;
       const kept = answerText(answer.body, batch, Object.values(request.headers), settings.keep_answers);
-      return [{ status: "rejected", error: new TailraceError(failure.code, failure.message, { answer: kept }) }];
+      return [rejectedFor(failure, body.length, kept)];
     }
     if (settings.answers.rows === undefined) return batch.map(() => DELIVERED);
     return rowOutcomes(settings.answers.rows, answer, batch, settings.keep_answers);
@@ -164,6 +164,14 @@ function batchId(batch: readonly Delivery[]): string {
   for (const { id } of batch) ids += `${id}\n`;
   const digest = hash.update(ids).digest("hex").slice(0, 16);
   return `${batch[0]?.id ?? ""}-${batch.length}-${digest}`;
+}
+
+function rejectedFor({ code, message }: TailraceError, bytes: number, answer: string | undefined): Outcome {
+  // To a power of two, so that failures for this reason are still one group.
+  const kilobytes = 2 ** Math.floor(Math.log2(bytes / 1024));
+  const said =
+    code === "destination.too_large" && kilobytes >= 1 ? `${message} to a row of more than ${kilobytes} KB` : message;
+  return { status: "rejected", error: new TailraceError(code, said, { answer }) };
 }
 
 function rowFailed(error: unknown): Outcome {
