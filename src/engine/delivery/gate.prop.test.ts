@@ -161,6 +161,28 @@ test("never is a request sent before the time that a Retry-After asked for, by a
   );
 });
 
+test("refused credentials are tried seldom, one request for all syncs; once they are accepted, it goes on by itself", async () => {
+  const gate = new Gate({ concurrency: 8, perSecond: null });
+  const refused = new TailraceError("destination.auth", "401");
+  let accepted = false;
+  const { sent, taken } = syncsThrough(gate, () => ({ afterMs: 20, error: accepted ? null : refused }), 3);
+  await pass(20);
+  // Those of the first moment were on their way together.
+  const together = sent.length;
+  expect(together).toBe(8);
+  await pass(7000);
+  expect(sent).toHaveLength(together);
+  await pass(3600_000);
+  const times = sent.map(({ atMs }) => atMs).slice(together - 1);
+  expect(times.length).toBeLessThan(30);
+  for (const [place, atMs] of times.slice(1).entries()) expect(atMs - times[place]!).toBeGreaterThanOrEqual(7500);
+  accepted = true;
+  await pass(301_000);
+  expect(taken.length).toBeGreaterThan(100);
+  expect(gate.closedBy).toBeNull();
+  gate.close();
+});
+
 test.each([
   ["7", 7_000, 8_000],
   ["86400", 3_600_000, 3_602_000],
