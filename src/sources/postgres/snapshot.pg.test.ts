@@ -229,6 +229,19 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     expect(await pidOf()).not.toBe(before);
   });
 
+  test.skipIf(missing)(
+    "a row of many small values weighs what it takes in memory, not what its texts are long",
+    async () => {
+      const names = Array.from({ length: 1599 }, (_, i) => `c${i}`);
+      await database.sql(`CREATE TABLE broad (id int PRIMARY KEY, ${names.map((name) => `${name} int2`).join(", ")});
+      INSERT INTO broad SELECT i, ${names.map(() => "1").join(", ")} FROM generate_series(1, 300) i`);
+      const chunks = await readChunks(model("broad"), { rows: 5000, bytes: 1_000_000 });
+      expect(chunks.reduce((sum, { rows }) => sum + rows.length, 0)).toBe(300);
+      // A reference and a small object each: 1,600 of them are some 40 kB.
+      for (const { rows } of chunks) expect(rows.length).toBeLessThan(30);
+    },
+  );
+
   async function pidOf(): Promise<string> {
     return await session.use(signal, async (client) => {
       const { rows } = await client.query<{ pid: string }>("SELECT pg_backend_pid()::text AS pid");

@@ -21,8 +21,9 @@ const LOCK_WAIT_MS = 10_000;
 const LOOKUP_KEYS = 1000;
 /** Rows of a table whose size is not known yet. */
 const FIRST_ROWS = 500;
-/** What a row costs besides its texts. */
+/** What a row costs in memory besides its texts, and what each of its values does: a row of many small ones is mostly that. */
 const ROW_BYTES = 32;
+const VALUE_BYTES = 24;
 
 interface Reading {
   readonly described: DescribedModel;
@@ -292,7 +293,7 @@ function readRows(
     query.on("row", (row) => {
       if (cutOff) return;
       const texts = row as unknown as (string | null)[];
-      let size = ROW_BYTES;
+      let size = ROW_BYTES + texts.length * VALUE_BYTES;
       for (let i = 0; i < texts.length; i += 1) {
         const value = texts[i]!;
         if (value === null) continue;
