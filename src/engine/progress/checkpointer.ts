@@ -161,4 +161,4 @@ function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
 
 /** At most this much is delivered again after a crash, beside what was on its way. */
 const INTERVAL_MS = 50;
-const IDLE_INTERVAL_MS = 5_000;
+const IDLE_INTERVAL_MS = 1_000;
