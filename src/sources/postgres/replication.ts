@@ -98,6 +98,8 @@ export class Replication implements AsyncDisposable {
   #sourceError(error: unknown): TailraceError {
     const named = asSourceError(error);
     if (named.consequence === "gap") this.#opened = null;
+    // What swallowed the stream has swallowed the session beside it.
+    if (named.code === "source.silent") this.#options.side.cut();
     return named;
   }
 

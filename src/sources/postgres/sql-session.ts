@@ -75,6 +75,13 @@ export class SqlSession implements AsyncDisposable {
     return client;
   }
 
+  /** The connection is known to be dead: what is under way fails, and the next use opens another. */
+  cut(): void {
+    const client = this.#client;
+    this.#client = null;
+    if (client) destroy(client);
+  }
+
   #forget(client: pg.Client): void {
     if (this.#client === client) this.#client = null;
   }
