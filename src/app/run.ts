@@ -1,7 +1,9 @@
 import type { Log } from "../contracts/log.ts";
 import type { Sync } from "../contracts/sync.ts";
 import { Alerts } from "./alerts/alerts.ts";
+import { UNOBSERVED } from "../engine/observer.ts";
 import type { Config } from "./config/load.ts";
+import { History } from "./history/history.ts";
 import { createSource, openState } from "./project.ts";
 import { Destinations } from "./running/destinations.ts";
 import { SourceRunner } from "./running/source-runner.ts";
@@ -24,6 +26,7 @@ export async function run(
   await using destinations = new Destinations(config, log);
   // What `run --once` comes to, its exit code says.
   await using alerts = options.once ? null : new Alerts(config, log);
+  await using history = config.history === null ? null : new History(config.history, log);
   await using sources = new AsyncDisposableStack();
   const runners = [...Map.groupBy(config.syncs, (sync) => sync.model.source)].map(
     ([name, syncs]: [string, Sync[]]) =>
@@ -34,6 +37,7 @@ export async function run(
         destinations,
         store,
         failures: config.failures,
+        observer: (sync) => history?.observer(sync) ?? UNOBSERVED,
         log,
         onReport: alerts?.see.bind(alerts),
         once: options.once,

@@ -15,6 +15,7 @@ import { schema } from "./commands/schema.ts";
 import { slots } from "./commands/slots.ts";
 import { sources } from "./commands/sources.ts";
 import { status } from "./commands/status.ts";
+import { trace } from "./commands/trace.ts";
 
 /** In the order of the help. What a command needs beyond its words it imports when it runs: help is there at once. */
 export const COMMANDS: readonly Command[] = [
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   resume,
   failures,
   alerts,
+  trace,
   slots,
   schema,
   sources,

@@ -3,7 +3,17 @@ export function jsonLine(value: unknown): string {
   return `${JSON.stringify(snakeCased(value))}\n`;
 }
 
+/** Something whose keys are not ours, as a row's columns: they stay as they are. */
+export class AsIs {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
 function snakeCased(value: unknown): unknown {
+  if (value instanceof AsIs) return value.value;
   if (Array.isArray(value)) return value.map(snakeCased);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(

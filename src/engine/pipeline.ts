@@ -19,6 +19,7 @@ import { KeyedQueue } from "./delivery/keyed-queue.ts";
 import { Lane, type LaneLimits, type LaneOwner } from "./delivery/lane.ts";
 import { LatencyWindow } from "./delivery/latency.ts";
 import { Rate } from "./delivery/rate.ts";
+import type { Observer } from "./observer.ts";
 import { AckTracker, type Item } from "./progress/ack-tracker.ts";
 import { Checkpointer } from "./progress/checkpointer.ts";
 import { printProgress } from "./progress/stored-progress.ts";
@@ -47,6 +48,7 @@ export interface PipelineOptions {
   readonly readsAlone: boolean;
   /** Dead letters that the sync has, and how many it may have before it stops. */
   readonly failures: { readonly now: number; readonly most: number };
+  readonly observer: Observer;
   readonly log: Log;
   /** A checkpoint is durable: the source may hear of it. */
   readonly onStored: () => void;
@@ -107,6 +109,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       seam: this.#seam,
       partialUpdates: options.destination.capabilities.partialUpdates,
       after: checkpoint.position,
+      observer: options.observer,
     });
     const signal = AbortSignal.any([this.#abort.signal, options.lease.lost]);
     this.#checkpointer = new Checkpointer({
@@ -123,6 +126,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       writer: options.writer,
       limits: options.limits,
       owner: this,
+      observer: options.observer,
       signal,
       log: options.log,
     });
@@ -138,6 +142,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
         this.#checkpointer.resolve(id);
       },
       wake: () => options.gate.wake(),
+      observer: options.observer,
     });
     if (checkpoint.backfill !== null) {
       this.#backfill = new Backfill({
@@ -149,6 +154,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
         mappings: options.mappings,
         streamAt: () => this.#streamAt,
         wake: () => options.gate.wake(),
+        observer: options.observer,
         log: options.log,
       });
     }

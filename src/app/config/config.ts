@@ -23,6 +23,16 @@ export interface Config {
   readonly state: StateSettings;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   readonly failures: FailureSettings;
+  /** null: none is kept. */
+  readonly history: HistorySettings | null;
+}
+
+/** What is kept of what happened to rows, for `tailrace trace`. */
+export interface HistorySettings {
+  /** Absolute: a folder. */
+  readonly path: string;
+  /** All its files together. */
+  readonly bytes: number;
 }
 
 /** What becomes of the dead letters of each sync. */

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Connectors, CONNECTORS } from "../connectors.ts";
 import type { Config } from "./config.ts";
 import { displayed, findFiles, readEnvironment, readSource } from "./files.ts";
@@ -7,6 +7,7 @@ import { ConfigError, type Problem } from "./problem.ts";
 import { readProject } from "./project.ts";
 import { type Shown, withoutHidden } from "./discretion.ts";
 import { excerpt, rawExcerpt } from "./excerpt.ts";
+import type { StateSettings } from "./schema.ts";
 import { SourceText } from "./source-text.ts";
 import type { Flaw, MapTree } from "./tree.ts";
 import { parseYaml } from "./yaml-tree.ts";
@@ -49,6 +50,10 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   const result = await readProject(tree, { connectors: options.connectors ?? CONNECTORS, flaws });
   if (flaws.length > 0) throw new ConfigError(toProblems(flaws, texts, result.shown));
   const { project, sources, destinations, models, syncs, alerts } = result;
+  const state: StateSettings =
+    project.state.type === "sqlite"
+      ? { ...project.state, path: resolve(baseDirectory, project.state.path) }
+      : project.state;
   return {
     name: project.name,
     baseDirectory,
@@ -57,14 +62,22 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
     destinations,
     models,
     syncs,
-    state:
-      project.state.type === "sqlite"
-        ? { ...project.state, path: resolve(baseDirectory, project.state.path) }
-        : project.state,
+    state,
     log: { level: project.log.level },
     alerts,
     failures: { keepMs: project.failures.keep ?? null, most: project.failures.most },
+    history:
+      project.history === "off"
+        ? null
+        : {
+            bytes: project.history.bytes,
+            path: resolve(baseDirectory, project.history.path ?? historyBeside(state)),
+          },
   };
+}
+
+function historyBeside(state: StateSettings): string {
+  return state.type === "sqlite" ? join(dirname(state.path), "history") : ".tailrace/history";
 }
 
 function toProblems(flaws: readonly Flaw[], texts: ReadonlyMap<string, SourceText>, shown: Shown): readonly Problem[] {

@@ -34,7 +34,7 @@ import {
   type Tree,
 } from "./tree.ts";
 
-const top = projectSchema.pick({ name: true, state: true, log: true, failures: true });
+const top = projectSchema.pick({ name: true, state: true, log: true, failures: true, history: true });
 
 export interface ReadProject {
   readonly project: z.output<typeof top>;

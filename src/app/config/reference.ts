@@ -14,6 +14,7 @@ export function referenceTables(): ReadonlyMap<string, string> {
     ["log", table(shapeUnder(project.shape.log))],
     ["alert", table(alert.shape)],
     ["failures", table(shapeUnder(project.shape.failures))],
+    ["history", table(shapeUnder(project.shape.history))],
     ["source", table(sourceBase.shape)],
     ["model", table(model.shape)],
     ["destination", table(destinationBase.shape)],

@@ -340,6 +340,27 @@ export const project = z.strictObject({
       description: "Who is told when a sync stops, waits, falls behind or recovers, by name.",
       examples: ['{ ops: { type: slack, url: "${SLACK_URL}" } }'],
     }),
+  history: z
+    .union([
+      z.literal("off"),
+      z.strictObject({
+        bytes: size.default(64_000_000).meta({
+          description: "How large it gets: beyond that the oldest is removed.",
+          examples: ["64MB"],
+        }),
+        path: text.optional().meta({
+          description:
+            "The folder that it is kept in, relative to this file. Default: `history`, beside the state file.",
+          examples: [".tailrace/history"],
+        }),
+      }),
+    ])
+    .prefault({})
+    .meta({
+      wanted: "`off`, or a mapping with `bytes` and `path`",
+      description: "What happened to rows lately, for `tailrace trace`. Holds rows' values. `off`: nothing is kept.",
+      examples: ["{ bytes: 64MB }"],
+    }),
   sources: z
     .record(name, sourceBase)
     .default({})

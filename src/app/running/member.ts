@@ -4,6 +4,7 @@ import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
 import type { Checkpoint, Counts, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { Mappings } from "../../engine/capture/mappings.ts";
+import type { Observer } from "../../engine/observer.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
 import { Pipeline } from "../../engine/pipeline.ts";
 import type { OpenDestination } from "./destinations.ts";
@@ -18,6 +19,7 @@ export class Member implements AsyncDisposable {
   readonly sync: Sync;
   readonly lease: Lease;
   readonly failures: FailureKeeper;
+  readonly #observer: Observer;
   readonly #log: Log;
   readonly #onReport: ReportListener | undefined;
   readonly #madeAtMs = Date.now();
@@ -29,13 +31,22 @@ export class Member implements AsyncDisposable {
   modelIsBroken = false;
   #backfillLoggedAtMs = Date.now();
 
-  constructor(sync: Sync, lease: Lease, state: SyncState, failures: FailureKeeper, log: Log, onReport?: ReportListener) {
-    this.sync = sync;
-    this.lease = lease;
-    this.failures = failures;
-    this.state = state;
-    this.#log = log;
-    this.#onReport = onReport;
+  constructor(options: {
+    readonly sync: Sync;
+    readonly lease: Lease;
+    readonly state: SyncState;
+    readonly failures: FailureKeeper;
+    readonly observer: Observer;
+    readonly log: Log;
+    readonly onReport?: ReportListener | undefined;
+  }) {
+    this.sync = options.sync;
+    this.lease = options.lease;
+    this.failures = options.failures;
+    this.#observer = options.observer;
+    this.state = options.state;
+    this.#log = options.log;
+    this.#onReport = options.onReport;
   }
 
   async reload(): Promise<void> {
@@ -119,6 +130,7 @@ export class Member implements AsyncDisposable {
         budgetBytes: options.budgetBytes,
         readsAlone: options.readsAlone,
         failures: { now: await this.failures.count(), most: this.failures.most },
+        observer: this.#observer,
         log: this.#log,
         onStored: options.onStored,
         onStopped: options.onStopped,

@@ -7,6 +7,7 @@ import type { Model } from "../../contracts/model.ts";
 import type { StateStore, SyncRequest } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { backoffMs } from "../../engine/delivery/backoff.ts";
+import type { Observer } from "../../engine/observer.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
 import type { FailureSettings } from "../config/config.ts";
 import type { Destinations } from "./destinations.ts";
@@ -22,6 +23,8 @@ export interface SourceRunnerOptions {
   readonly destinations: Destinations;
   readonly store: StateStore;
   readonly failures: FailureSettings;
+  /** Who is told what happens to a sync's rows. */
+  readonly observer: (sync: string) => Observer;
   readonly log: Log;
   readonly onReport?: ReportListener | undefined;
   /** Catch up with what is committed now, then end. */
@@ -77,7 +80,9 @@ export class SourceRunner {
       const state = (await lease.load()) ?? EMPTY;
       const log = this.#log.child({ sync: sync.name });
       const failures = new FailureKeeper({ store, lease, settings: this.#options.failures, log });
-      this.#members.push(new Member(sync, lease, state, failures, log, this.#options.onReport));
+      const observer = this.#options.observer(sync.name);
+      const { onReport } = this.#options;
+      this.#members.push(new Member({ sync, lease, state, failures, observer, log, onReport }));
     }
   }
 

@@ -9,6 +9,7 @@ import type { Values } from "../../contracts/values.ts";
 import { keyOf, keyValues, readId, recordKeyOf } from "../delivery/delivery.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
+import { type Observer, UNOBSERVED } from "../observer.ts";
 import { AckTracker, type Item } from "../progress/ack-tracker.ts";
 import type { Mappings } from "./mappings.ts";
 import { readEntry } from "./rows.ts";
@@ -36,6 +37,7 @@ export class Backfill {
   readonly #mappings: Mappings;
   readonly #streamAt: () => Position;
   readonly #wake: () => void;
+  readonly #observer: Observer;
   #after: Cursor | null;
   #rows: number;
   #complete = false;
@@ -53,6 +55,7 @@ export class Backfill {
     readonly streamAt: () => Position;
     /** Rows were queued. */
     readonly wake: () => void;
+    readonly observer?: Observer | undefined;
     readonly log: Log;
   }) {
     const { progress } = options;
@@ -64,6 +67,7 @@ export class Backfill {
     this.#mappings = options.mappings;
     this.#streamAt = options.streamAt;
     this.#wake = options.wake;
+    this.#observer = options.observer ?? UNOBSERVED;
     this.#toldOnce = options.sync.mode === "insert" || options.sync.mode === "event";
     this.#generation = progress.generation;
     this.#after = progress.after;
@@ -163,8 +167,11 @@ export class Backfill {
     const op = READ_OPS[this.#sync.mode];
     const id = readId(this.#sync.name, this.#generation, key);
     const recordKey = recordKeyOf(mapping, this.#sync.mode, row, key);
-    const entry = { key, recordKey, values: row, id, at: this.#streamAt() };
-    this.#queue.add(readEntry(mapping, op, entry, item));
+    const read = { key, recordKey, values: row, id, at: this.#streamAt() };
+    const entry = readEntry(mapping, op, read, item);
+    entry.observed = this.#observer.takes("read");
+    if (entry.observed) this.#observer.read(entry, "backfill");
+    this.#queue.add(entry);
     return true;
   }
 

@@ -7,7 +7,8 @@ import { keyOf, recordKeyOf } from "../delivery/delivery.ts";
 import type { Entry } from "../delivery/entry.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
-import type { AckTracker, Group } from "../progress/ack-tracker.ts";
+import { type Observer, UNOBSERVED } from "../observer.ts";
+import type { AckTracker, Group, ItemGroup } from "../progress/ack-tracker.ts";
 import type { Mappings } from "./mappings.ts";
 import { newEntry } from "./rows.ts";
 import type { Seam } from "./seam.ts";
@@ -24,6 +25,9 @@ export class Intake {
   /** The destination keeps fields that a delivery leaves out. */
   readonly #partialUpdates: boolean;
   readonly #relationId: string;
+  readonly #observer: Observer;
+  /** Whether the observer hears of the change that is being taken. */
+  #observed = false;
   /** Changes at or before this were dealt with before this process began. */
   readonly #after: Position;
   #catchingUp = true;
@@ -40,6 +44,7 @@ export class Intake {
     readonly seam: Seam;
     readonly partialUpdates: boolean;
     readonly after: Position;
+    readonly observer?: Observer | undefined;
   }) {
     this.#sync = options.sync;
     this.#mappings = options.mappings;
@@ -50,6 +55,7 @@ export class Intake {
     this.#partialUpdates = options.partialUpdates;
     this.#relationId = options.relation.id;
     this.#after = options.after;
+    this.#observer = options.observer ?? UNOBSERVED;
   }
 
   /** Throws when a change cannot be understood; then nothing of the batch counts as done, and the sync must stop. */
@@ -84,7 +90,10 @@ export class Intake {
     // null: cannot be told, because a column that `where` reads was not sent.
     const was = op === "insert" ? false : filter === null ? true : before === null ? null : filter(before);
     const is = op === "delete" ? false : filter === null ? true : filter(after!);
+    this.#observed = this.#observer.takes("change");
     const queued = this.#queueFor(change, was, is, group, index);
+    if (this.#observed)
+      this.#observer.captured(change, queued ? null : op !== "delete" && is === false ? "where" : "other");
     if (!queued) group.done(index);
   }
 
@@ -96,7 +105,7 @@ export class Intake {
         if (is === false && was === false) return false;
         const event = is === false ? "delete" : was === false ? "insert" : "update";
         if (!this.#sync.on.includes(event)) return false;
-        const entry = newEntry(this.#mapping, "event", change, before, after, group, index);
+        const entry = this.#newEntry("event", change, before, after, group, index);
         entry.event = event;
         if (event === "delete") {
           entry.before = overlay(before, after);
@@ -106,16 +115,16 @@ export class Intake {
       }
       case "insert":
         if (is === false || was !== false) return false;
-        return this.#addRow(newEntry(this.#mapping, "create", change, before, after, group, index), was, is);
+        return this.#addRow(this.#newEntry("create", change, before, after, group, index), was, is);
       case "update":
         if (op !== "update" || is === false || was === false) return false;
-        return this.#addRow(newEntry(this.#mapping, "update", change, before, after, group, index), was, is);
+        return this.#addRow(this.#newEntry("update", change, before, after, group, index), was, is);
       case "upsert":
         if (is === false) return false;
-        return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), was, is);
+        return this.#addRow(this.#newEntry("upsert", change, before, after, group, index), was, is);
       case "mirror":
         if (is !== false) {
-          return this.#addRow(newEntry(this.#mapping, "upsert", change, before, after, group, index), was, is);
+          return this.#addRow(this.#newEntry("upsert", change, before, after, group, index), was, is);
         }
         return was !== false && this.#addRemoval(change, overlay(before, after)!, group, index);
     }
@@ -167,13 +176,26 @@ export class Intake {
 
   /** What must be finished about the row's old record before its new one is sent. */
   #removalOrBarrier(entry: Entry, key: string, rowKey: string): Entry {
-    const { change, mapping, before, group, index } = entry;
+    const { change, before, group, index } = entry;
     const op = this.#sync.mode === "mirror" ? this.#removalOp() : null;
-    const first = newEntry(mapping, op ?? "barrier", change!, before, null, group, index);
+    const first = this.#newEntry(op ?? "barrier", change!, before, null, group, index);
     first.half = "-old";
     first.key = key;
     first.rowKey = rowKey;
     return first;
+  }
+
+  #newEntry(
+    op: Entry["op"],
+    change: Change,
+    before: Values | null,
+    after: Values | null,
+    group: ItemGroup,
+    index: number,
+  ): Entry {
+    const entry = newEntry(this.#mapping, op, change, before, after, group, index);
+    entry.observed = this.#observed;
+    return entry;
   }
 
   #addRemoval(change: Change, row: Values, group: Group<Position>, index: number): boolean {
@@ -181,7 +203,7 @@ export class Intake {
     const rowKey = keyOf(this.#mapping.relation, row);
     if (this.#seam.active) this.#seam.observe(change.transaction.id, rowKey, false);
     if (op === null || this.#suppresses(change.transaction.id, rowKey)) return false;
-    const entry = newEntry(this.#mapping, op, change, row, null, group, index);
+    const entry = this.#newEntry(op, change, row, null, group, index);
     entry.rowKey = rowKey;
     entry.key = this.#recordKey(row, rowKey);
     this.#queue.add(entry);

@@ -8,6 +8,8 @@ import { keyOf, recordKeyOf } from "../delivery/delivery.ts";
 import { rowsOf } from "../delivery/dead-letter.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
+import type { Entry } from "../delivery/entry.ts";
+import type { Observer } from "../observer.ts";
 import type { Item } from "../progress/ack-tracker.ts";
 import { READ_OPS } from "./backfill.ts";
 import type { Mappings } from "./mappings.ts";
@@ -24,6 +26,7 @@ export interface RetriesOptions {
   /** The dead letter with this id has been delivered, or its row is gone. */
   readonly resolved: (id: string) => void;
   readonly wake: () => void;
+  readonly observer: Observer;
 }
 
 /**
@@ -52,7 +55,7 @@ export class Retries {
 
   async #resend(letters: readonly DeadLetter[], signal: AbortSignal): Promise<void> {
     if (letters.length === 0) return;
-    const { sync, source, queue, mappings, wake } = this.#options;
+    const { sync, source, mappings, wake } = this.#options;
     const mapping = mappings.for(await source.describe(sync.model, signal));
     for (const letter of letters) {
       const { event, before, after } = rowsOf(letter.payload!, mapping.relation);
@@ -63,7 +66,7 @@ export class Retries {
       entry.event = event;
       entry.before = before;
       entry.after = after;
-      queue.add(entry);
+      this.#queue(entry);
     }
     wake();
   }
@@ -105,7 +108,7 @@ export class Retries {
   }
 
   #queueRow(mapping: Mapping, key: string, row: Values | undefined, letters: readonly DeadLetter[]): void {
-    const { sync, queue, streamAt } = this.#options;
+    const { sync, streamAt } = this.#options;
     const inside = row !== undefined && (mapping.filter === null || mapping.filter(row) === true);
     const removal = sync.mode === "mirror" && sync.onDelete.kind !== "ignore" ? sync.onDelete.kind : null;
     const op = inside ? READ_OPS[sync.mode] : removal;
@@ -116,7 +119,14 @@ export class Retries {
     const newest = letters.at(-1)!;
     const values = row ?? keyRow(mapping, newest.key);
     const recordKey = recordKeyOf(mapping, sync.mode, values, key);
-    queue.add(readEntry(mapping, op, { key, recordKey, values, id: newest.id, at: streamAt() }, this.#item(letters)));
+    this.#queue(readEntry(mapping, op, { key, recordKey, values, id: newest.id, at: streamAt() }, this.#item(letters)));
+  }
+
+  #queue(entry: Entry): void {
+    const { queue, observer } = this.#options;
+    entry.observed = observer.takes("read");
+    if (entry.observed) observer.read(entry, "retry");
+    queue.add(entry);
   }
 
   /** Reports to the dead letters instead of to a checkpoint. A rejection stores the letter anew, after this resolved it. */

@@ -3,7 +3,7 @@ import type { Relation } from "../../contracts/relation.ts";
 import type { DeadLetter } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
-import { keyValues } from "./delivery.ts";
+import { idOf, keyValues } from "./delivery.ts";
 import type { Entry } from "./entry.ts";
 
 /** What is kept of an entry that was rejected. */
@@ -11,7 +11,7 @@ export function deadLetterOf(sync: Sync, entry: Entry, error: TailraceError): De
   const { change, mapping } = entry;
   const toldOnce = sync.mode === "event" || sync.mode === "insert";
   return {
-    id: change === null ? entry.readId! : `${sync.name}-${change.position}${entry.half}`,
+    id: idOf(sync.name, entry),
     key: keyValues(mapping.relation, entry.after ?? entry.before!),
     op: entry.op,
     position: change === null ? entry.readAt : change.position,

@@ -54,6 +54,11 @@ export function readId(sync: string, generation: number, key: string): string {
   return `${sync}-read${generation}-${createHash("sha256").update(key).digest("base64url").slice(0, 22)}`;
 }
 
+/** The id of an entry's delivery. */
+export function idOf(sync: string, { change, readId: id, half }: Entry): string {
+  return change === null ? id! : `${sync}-${change.position}${half}`;
+}
+
 /** The delivery of an entry, mapped. Throws delivery.mapping or delivery.no_match. */
 export function toDelivery(sync: string, entry: Entry): Delivery {
   const { mapping, op } = entry;
@@ -87,8 +92,7 @@ class EntryDelivery implements Delivery {
   }
 
   get id(): string {
-    const { change, readId: id, half } = this.#entry;
-    return change === null ? id! : `${this.#sync}-${change.position}${half}`;
+    return idOf(this.#sync, this.#entry);
   }
 
   get key(): readonly string[] {

@@ -40,6 +40,8 @@ export class Entry implements Item {
   refilter = false;
   /** Live entries leave before rows of a backfill. */
   live: boolean;
+  /** The {@link Observer} hears of it. */
+  observed = false;
   /** What it takes in memory, about. */
   bytes = 0;
   readonly queuedAtMs = Date.now();

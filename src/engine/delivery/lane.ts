@@ -2,6 +2,7 @@ import type { Delivery, Outcome, Writer } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import { failpoint } from "../../contracts/failpoint.ts";
 import type { Log } from "../../contracts/log.ts";
+import { type Observer, UNOBSERVED } from "../observer.ts";
 import { Alarm } from "./alarm.ts";
 import { askedMs, backoffMs } from "./backoff.ts";
 import { toDelivery } from "./delivery.ts";
@@ -54,6 +55,7 @@ export class Lane implements GateUser {
   readonly #writer: Writer;
   readonly #limits: LaneLimits;
   readonly #owner: LaneOwner;
+  readonly #observer: Observer;
   readonly #signal: AbortSignal;
   readonly #log: Log;
   /** Batches to be sent again, the earliest first. Their entries count as being sent. */
@@ -72,6 +74,7 @@ export class Lane implements GateUser {
     readonly writer: Writer;
     readonly limits: LaneLimits;
     readonly owner: LaneOwner;
+    readonly observer?: Observer | undefined;
     /** Aborts what is on its way; nothing is sent after that. */
     readonly signal: AbortSignal;
     readonly log: Log;
@@ -82,6 +85,7 @@ export class Lane implements GateUser {
     this.#writer = options.writer;
     this.#limits = options.limits;
     this.#owner = options.owner;
+    this.#observer = options.observer ?? UNOBSERVED;
     this.#signal = options.signal;
     this.#log = options.log;
     this.#gate.attach(this);
@@ -201,6 +205,7 @@ export class Lane implements GateUser {
     if (lacking.length === 0) return real;
     try {
       const needless = new Set(await this.#owner.fill(lacking, this.#signal));
+      this.#observer.needless(needless);
       for (const entry of needless) this.#queue.finish(entry);
       return real.filter((entry) => !needless.has(entry));
     } catch (error) {
@@ -225,6 +230,7 @@ export class Lane implements GateUser {
       }
     }
     if (sending.length === 0) return;
+    this.#observer.sent(sending, deliveries);
     const sentAtMs = Date.now();
     let outcomes: readonly Outcome[];
     try {
@@ -267,6 +273,7 @@ export class Lane implements GateUser {
         if (outcome.status === "rejected") this.#reject(entry, outcome.error);
         else if (outcome.status === "retry") {
           entry.faults += 1;
+          this.#observer.failed([entry], outcome.error);
           if (entry.faults >= this.#limits.attempts) this.#reject(entry, exhausted(entry, outcome.error));
           else {
             again.push(entry);
@@ -276,6 +283,7 @@ export class Lane implements GateUser {
       }
       if (again.length > 0) this.#sendAgain(again, waitMs);
     }
+    this.#observer.delivered(delivered);
     this.#owner.delivered(delivered);
     for (const entry of delivered) this.#queue.finish(entry);
   }
@@ -283,11 +291,9 @@ export class Lane implements GateUser {
   /** The fate of a whole batch is unknown, or the same. */
   #failed(entries: readonly Entry[], error: TailraceError, sentAtMs: number): void {
     if (this.#signal.aborted) return;
-    if (error.consequence === "row-permanent") {
-      if (entries.length === 1) this.#reject(entries[0]!, error);
-      else this.#halve(entries);
-      return;
-    }
+    if (error.consequence === "row-permanent" && entries.length === 1) return this.#reject(entries[0]!, error);
+    this.#observer.failed(entries, error);
+    if (error.consequence === "row-permanent") return this.#halve(entries);
     // The destination has been written by somebody else: what is here may be delivered already, and must be found out anew.
     if (waits(error) || error.code === "state.lease_lost") {
       this.#stop(error);
@@ -321,6 +327,7 @@ export class Lane implements GateUser {
   }
 
   #reject(entry: Entry, error: TailraceError): void {
+    this.#observer.rejected(entry, error);
     this.#owner.rejected(entry, error);
     this.#queue.finish(entry);
   }

@@ -33,6 +33,7 @@ export function merge(older: Entry, newer: Entry): boolean {
   older.refilter ||= newer.refilter;
   older.bytes = Math.max(older.bytes, newer.bytes);
   older.live ||= newer.live;
+  older.observed ||= newer.observed;
   older.also ??= [];
   older.also.push(newer);
   if (newer.also !== null) older.also.push(...newer.also);
