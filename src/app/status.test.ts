@@ -24,6 +24,7 @@ const stored: StoredStatus = {
     stopped: null,
     generation: 0,
     counts: { delivered: 7, rejected: 1 },
+    heldDeletes: null,
   },
   report,
   reportedAtMs: NOW,

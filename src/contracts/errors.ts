@@ -181,6 +181,12 @@ export const CATALOGUE = {
     meaning: "The sync has as many failures as `failures.most` allows. It stopped, so that none is forgotten.",
     hint: "`tailrace failures list SYNC` shows why they failed. Drop them, or raise `failures.most`; then `tailrace resume SYNC`, and retry what was mended.",
   },
+  "delivery.too_many_deletes": {
+    consequence: "config",
+    meaning:
+      "A mirror is about to remove more records than `max_deletes` allows. It stopped before that; the message says how many of how many.",
+    hint: "If they are to go, `tailrace resume SYNC --approve-deletes`. If not, bring the rows back (or correct `where` or the model), then `tailrace resync SYNC`.",
+  },
   "delivery.row_too_large": {
     consequence: "row-permanent",
     meaning: "The row alone is larger than the destination's largest batch.",

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "./errors.ts";
 import type { Position } from "./change.ts";
 import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "./failures.ts";
+import type { SentIndex } from "./sent-index.ts";
 import type { Cursor } from "./source.ts";
 
 /** Where checkpoints, dead letters and requests are kept. Every write is durable when its promise resolves. */
@@ -48,6 +49,11 @@ export interface Lease extends AsyncDisposable {
   commit(change: StateChange): Promise<void>;
   /** Requests not yet taken, oldest first; cheap enough to ask several times a second. `take` them with {@link StateChange.takenRequests}. */
   requests(): Promise<readonly { readonly id: number; readonly request: SyncRequest }[]>;
+  /**
+   * Opens the index of what was sent. `identity` says what its records mean (destination, object, match, key columns): where it
+   * is another than before, the index begins anew, because records are told apart in another way.
+   */
+  openSentIndex(identity: string): Promise<SentIndex>;
   /** A line for `status`; cheap, may be lost in a crash. */
   report(status: StatusReport): Promise<void>;
 }
@@ -67,6 +73,22 @@ export interface BackfillProgress {
   /** Rows up to here are done; null: none yet. */
   readonly after: Cursor | null;
   readonly rows: number;
+  /** Every row is done; what is left is the removal of records whose rows are gone. */
+  readonly removing?: true | undefined;
+}
+
+/** Removals that the guard against mass deletes (`max_deletes`) has stopped, and whether a person has approved of them. */
+export interface HeldDeletes {
+  /** `resync`: records whose rows a resync has not found; `live`: rows that were deleted. */
+  readonly by: "resync" | "live";
+  /** How many records would be removed; of live deletes: at least. */
+  readonly rows: number;
+  /** How many records the destination has, or had. */
+  readonly of: number;
+  readonly generation: number;
+  /** `live`: approval covers what was committed until then, by the source's clock; µs since the epoch. */
+  readonly until: string | null;
+  readonly approved: boolean;
 }
 
 export interface SyncState {
@@ -77,6 +99,7 @@ export interface SyncState {
   /** How many resyncs there have been. */
   readonly generation: number;
   readonly counts: Counts;
+  readonly heldDeletes: HeldDeletes | null;
 }
 
 /** Since the sync first ran. */
@@ -101,6 +124,8 @@ export interface StateChange {
   readonly takenRequests?: readonly number[] | undefined;
   /** Added to {@link SyncState.counts}. */
   readonly counts?: Counts | undefined;
+  /** A `reset` forgets them. */
+  readonly heldDeletes?: HeldDeletes | null | undefined;
 }
 
 /** A rejected delivery. Holds the row's key, so that it can be read again; its values only in mode `event` and `insert`. */
@@ -126,7 +151,7 @@ export interface DeadLetter {
 
 export type SyncRequest =
   | { readonly kind: "pause" }
-  | { readonly kind: "resume" }
+  | { readonly kind: "resume"; readonly approveDeletes?: true | undefined }
   | { readonly kind: "resync" }
   | { readonly kind: "retry"; readonly failures: FailureChoice }
   | { readonly kind: "drop"; readonly failures: FailureChoice; readonly by: string; readonly why: string | null };

@@ -9,6 +9,17 @@ export type OnDelete =
   | { readonly kind: "ignore" }
   | { readonly kind: "archive"; readonly fields: Readonly<Record<string, Constant>> };
 
+/**
+ * mode `mirror`: how many records may be removed before a person is asked: of a resync in all, of live deletes net within an hour.
+ * `share`: of the records that the destination has, 0 to 1, and always {@link SMALL_DELETES}.
+ */
+export type MaxDeletes =
+  | { readonly kind: "share"; readonly share: number }
+  | { readonly kind: "rows"; readonly rows: number };
+
+/** So few are never asked about when a share is set: of ten records three would be a third. */
+export const SMALL_DELETES = 100;
+
 export type Constant = string | number | boolean | null;
 
 /** What becomes of a null: sent as null, left out, or the delivery is refused. */
@@ -46,6 +57,7 @@ export interface Sync {
   readonly object: string | null;
   readonly mode: Mode;
   readonly onDelete: OnDelete;
+  readonly maxDeletes: MaxDeletes;
   /** mode `event`: the operations that make an event. */
   readonly on: readonly EventOp[];
   /** The destination's field that identifies a record; null: the fields that the key columns are mapped to. */

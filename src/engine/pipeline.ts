@@ -3,15 +3,19 @@ import type { Destination, Writer } from "../contracts/destination.ts";
 import { TailraceError } from "../contracts/errors.ts";
 import type { Log } from "../contracts/log.ts";
 import type { Relation } from "../contracts/relation.ts";
+import type { SentIndex } from "../contracts/sent-index.ts";
 import type { Source } from "../contracts/source.ts";
-import type { Checkpoint, Counts, Lease, Phase, StatusReport } from "../contracts/state.ts";
+import type { Checkpoint, Counts, HeldDeletes, Lease, Phase, StatusReport } from "../contracts/state.ts";
 import type { Sync } from "../contracts/sync.ts";
 import { Backfill } from "./capture/backfill.ts";
+import { Removal } from "./capture/removal.ts";
 import { Intake } from "./capture/intake.ts";
 import type { Mappings } from "./capture/mappings.ts";
 import { fillEntries } from "./capture/refill.ts";
 import { Retries } from "./capture/retries.ts";
 import { Seam } from "./capture/seam.ts";
+import { type DeleteGuard, tooManyDeletes } from "./delivery/delete-guard.ts";
+import { SentKeeper, type TooMany } from "./delivery/sent-keeper.ts";
 import { deadLetterOf } from "./delivery/dead-letter.ts";
 import type { Entry } from "./delivery/entry.ts";
 import type { Gate } from "./delivery/gate.ts";
@@ -38,6 +42,13 @@ export interface PipelineOptions {
   readonly checkpoint: Checkpoint;
   /** How many resyncs there have been. */
   readonly generation: number;
+  /** null: nothing is ever removed at the destination. */
+  readonly removals: {
+    readonly sent: SentIndex;
+    readonly guard: DeleteGuard;
+    /** What was held when it was opened. */
+    readonly held: HeldDeletes | null;
+  } | null;
   readonly limits: LaneLimits;
   /** How much may wait in memory, in bytes. */
   readonly budgetBytes: number;
@@ -70,6 +81,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   readonly #lane: Lane;
   readonly #checkpointer: Checkpointer;
   readonly #retries: Retries;
+  readonly #sent: SentKeeper | null = null;
   readonly #latency = new LatencyWindow();
   readonly #rate = new Rate();
   readonly #backfillRate = new Rate();
@@ -144,6 +156,16 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       wake: () => options.gate.wake(),
       observer: options.observer,
     });
+    if (options.removals !== null) {
+      const { sent, guard, held } = options.removals;
+      guard.begin(sent.rows, held, Date.now());
+      this.#sent = new SentKeeper({
+        index: sent,
+        generation: options.generation,
+        guard,
+        hold: (tooMany) => this.#hold("live", tooMany),
+      });
+    }
     if (checkpoint.backfill !== null) {
       this.#backfill = new Backfill({
         sync,
@@ -151,6 +173,8 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
         queue: this.#queue,
         seam: this.#seam,
         progress: checkpoint.backfill,
+        // Before the first resync there is nothing that an earlier one could have sent.
+        removes: this.#sent !== null && options.generation > 0,
         mappings: options.mappings,
         streamAt: () => this.#streamAt,
         wake: () => options.gate.wake(),
@@ -165,13 +189,69 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     this.#lane.start();
   }
 
-  /** Sends the rows that exist, if that is still to be done; resolves when all are queued. */
+  /** Sends the rows that exist, if that is still to be done, and removes records that have none; resolves when all are queued. */
   async runBackfill(until: AbortSignal): Promise<void> {
     const backfill = this.#backfill;
-    if (backfill === null || backfill.complete) return;
+    if (backfill === null || backfill.progress === null) return;
     const signal = AbortSignal.any([until, this.#signal]);
-    this.#backfillEstimate ??= await this.#options.source.estimate(this.sync.model, signal);
-    await backfill.run(signal);
+    try {
+      if (!backfill.complete) {
+        this.#backfillEstimate ??= await this.#options.source.estimate(this.sync.model, signal);
+        await backfill.run(signal);
+      }
+      if (backfill.complete && backfill.removes) await this.#remove(backfill, signal);
+    } catch (error) {
+      // Broken off by the pipeline's own end: that is no failure of the backfill.
+      if (!this.#signal.aborted) throw error;
+    }
+  }
+
+  /** See {@link Removal}. */
+  async #remove(backfill: Backfill, signal: AbortSignal): Promise<void> {
+    const { source, mappings, gate, generation } = this.#options;
+    const { guard, held } = this.#options.removals!;
+    const approved = held?.by === "resync" && held.approved && held.generation === generation;
+    const removal = new Removal({
+      sync: this.sync,
+      source,
+      queue: this.#queue,
+      mappings,
+      sent: this.#sent!,
+      backfill,
+      streamAt: () => this.#streamAt,
+      wake: () => gate.wake(),
+      allowed: (records) => (approved ? records : guard.allowed(records)),
+      hold: async (tooMany) => {
+        await this.#lane.halt();
+        return this.#hold("resync", tooMany);
+      },
+      log: this.#log,
+    });
+    await removal.run(signal);
+  }
+
+  /** Keeps durably how many removals are too many, so that a person can approve of just those; throws what the sync stops with. */
+  async #hold(by: HeldDeletes["by"], { rows, of }: TooMany): Promise<never> {
+    let until = 0n;
+    let waiting = 0;
+    if (by === "live") {
+      for (const { change, op, half, state } of this.#queue.unfinished()) {
+        if (change === null) continue;
+        if (change.transaction.committedAt > until) until = change.transaction.committedAt;
+        if (op === this.sync.onDelete.kind && half === "" && state !== "sending") waiting += 1;
+      }
+    }
+    const { lease, generation } = this.#options;
+    const held: HeldDeletes = {
+      by,
+      rows: Math.min(rows + waiting, of),
+      of,
+      generation,
+      until: by === "live" ? String(until) : null,
+      approved: false,
+    };
+    await lease.commit({ heldDeletes: held });
+    throw tooManyDeletes(held, this.sync.maxDeletes);
   }
 
   /** Sends dead letters again; see {@link Retries}. */
@@ -261,12 +341,17 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     return fillEntries(this.#options.source, this.sync, this.#options.mappings, entries, signal);
   }
 
+  announce(entries: readonly Entry[]): Promise<void> | null {
+    return this.#sent === null ? null : this.#sent.announce(entries);
+  }
+
   maySend(): boolean {
     // A process that slept learns it here, and not when a timer has its turn: the lease looks when it is asked.
     return !this.#options.lease.lost.aborted;
   }
 
   delivered(entries: readonly Entry[]): void {
+    this.#sent?.accepted(entries);
     const now = Date.now();
     let last: object | null = null;
     let ms = 0;
@@ -289,6 +374,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
 
   rejected(entry: Entry, error: TailraceError): void {
     this.#log.warn("a row was rejected and kept as a dead letter", { code: error.code, error: error.message });
+    this.#sent?.rejected(entry);
     this.#failures += 1;
     this.#counts = { ...this.#counts, rejected: this.#counts.rejected + 1 };
     this.#checkpointer.deadLetter(deadLetterOf(this.sync, entry, error));

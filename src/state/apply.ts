@@ -8,6 +8,7 @@ export const NOTHING_YET: SyncState = {
   stopped: null,
   generation: 0,
   counts: { delivered: 0, rejected: 0 },
+  heldDeletes: null,
 };
 
 /** The state after `change`. Throws when it would move a position backwards without `reset`: a defect of the caller. */
@@ -27,6 +28,7 @@ export function apply(before: SyncState, change: StateChange): SyncState {
       delivered: before.counts.delivered + (change.counts?.delivered ?? 0),
       rejected: before.counts.rejected + (change.counts?.rejected ?? 0),
     },
+    heldDeletes: change.heldDeletes === undefined ? (reset ? null : before.heldDeletes) : change.heldDeletes,
   };
 }
 

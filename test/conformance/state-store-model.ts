@@ -99,6 +99,7 @@ function modelled(before: SyncState | null, change: StateChange): SyncState | nu
     stopped: null,
     generation: 0,
     counts: { delivered: 0, rejected: 0 },
+    heldDeletes: null,
   };
   const next = change.checkpoint === undefined ? state.checkpoint : change.checkpoint;
   if (change.reset !== true && state.checkpoint !== null && (next?.position ?? "") < state.checkpoint.position)
@@ -112,5 +113,6 @@ function modelled(before: SyncState | null, change: StateChange): SyncState | nu
       delivered: state.counts.delivered + (change.counts?.delivered ?? 0),
       rejected: state.counts.rejected + (change.counts?.rejected ?? 0),
     },
+    heldDeletes: change.reset === true ? null : state.heldDeletes,
   };
 }

@@ -4,6 +4,7 @@ import type { FailureQuery } from "../../src/contracts/failures.ts";
 import type { DeadLetter, Lease, StateChange, StateStore, StatusReport, SyncState } from "../../src/contracts/state.ts";
 import { checkpointAt, letterOf } from "../support/state-values.ts";
 import { aborted, eventually, never, type StateHarness } from "./state-harness.ts";
+import { sentIndexSuite } from "./sent-index.ts";
 import { modelTest } from "./state-store-model.ts";
 
 const REPORT: StatusReport = {
@@ -20,6 +21,8 @@ const REPORT: StatusReport = {
 };
 
 export function stateStoreSuite(open: () => Promise<StateHarness>): void {
+  sentIndexSuite(open);
+
   /** A harness and a store of it. */
   async function opened(stack: AsyncDisposableStack): Promise<{ harness: StateHarness; store: StateStore }> {
     const harness = stack.use(await open());
@@ -46,10 +49,12 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
 
   it("a commit is seen whole by other connections and after reopening", async ({ harness, store }) => {
     const lease = await store.acquire("s", never);
+    const held = { by: "resync", rows: 3, of: 9, generation: 2, until: null, approved: false } as const;
     const change: StateChange = {
       checkpoint: checkpointAt(7, { backfill: { generation: 2, after: ["a", "ü\u0000\"'"], rows: 9 } }),
       deadLetters: [letterOf("d1", { key: ["x", "y"], answer: "422", payload: '{"a":"1"}' })],
       counts: { delivered: 4, rejected: 1 },
+      heldDeletes: held,
       paused: true,
       stopped: { code: "source.gap.slot_lost", message: "gone" },
     };
@@ -60,6 +65,7 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
       stopped: { code: "source.gap.slot_lost", message: "gone" },
       generation: 0,
       counts: { delivered: 4, rejected: 1 },
+      heldDeletes: held,
     };
     expect(await lease.load()).toEqual(expected);
     const other = await harness.open();
@@ -86,6 +92,7 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
       stopped: null,
       generation: 0,
       counts: { delivered: 3, rejected: 3 },
+      heldDeletes: null,
     });
   });
 
@@ -289,6 +296,7 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
       stopped: null,
       generation: 0,
       counts: { delivered: 0, rejected: 0 },
+      heldDeletes: null,
     });
     expect(typeof status?.reportedAtMs).toBe("number");
     await lease[Symbol.asyncDispose]();

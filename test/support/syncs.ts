@@ -45,6 +45,7 @@ export function syncWith(overrides: Partial<Sync> = {}): Sync {
     object: "contacts",
     mode: "mirror",
     onDelete: { kind: "delete" },
+    maxDeletes: { kind: "share", share: 0.3 },
     on: ["insert", "update", "delete"],
     match: null,
     where: null,

@@ -43,6 +43,7 @@ test("what is not said has its default", async () => {
       object: null,
       mode: "upsert",
       onDelete: { kind: "ignore" },
+      maxDeletes: { kind: "share", share: 0.3 },
       on: ["insert", "update", "delete"],
       match: null,
       where: null,
@@ -86,6 +87,7 @@ test("every key arrives", async () => {
     object: "contacts",
     mode: "mirror",
     onDelete: { kind: "archive", fields: { status: "inactive", active: false, left_at: null, score: 0 } },
+    maxDeletes: { kind: "share", share: 0.125 },
     match: "email",
     where: { text: "plan <> 'internal'\nAND active\n", at: "tailrace.yml:31:12" },
     map: [

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { checkAddress, connectionFields, type ConnectionSettings } from "../../kit/postgres/settings.ts";
 import { alert } from "./alert-schema.ts";
-import { DURATION, durationMs, RATE, ratePerSecond, SIZE, sizeBytes } from "./units.ts";
+import { DURATION, durationMs, PERCENT, percentShare, RATE, ratePerSecond, SIZE, sizeBytes } from "./units.ts";
 
 /**
  * The one schema of the configuration. Its types are inferred, its JSON Schema and docs/configuration.md are
@@ -43,6 +43,20 @@ const rate = z
   .transform(ratePerSecond)
   .pipe(z.number().positive())
   .meta({ wanted: "a rate", examples: ["50/s", "600/min"] });
+
+const countOrShare = z
+  .union([
+    z
+      .int()
+      .min(0)
+      .transform((rows) => ({ kind: "rows" as const, rows })),
+    z
+      .string()
+      .regex(PERCENT)
+      .transform((written) => ({ kind: "share" as const, share: percentShare(written) }))
+      .refine(({ share }) => share <= 1),
+  ])
+  .meta({ wanted: "a share of at most 100%, or a number of records", examples: ["30%", 500] });
 
 const text = z.string().min(1);
 const column = text.meta({ wanted: "a column's name" });
@@ -110,6 +124,11 @@ export const sync = z.strictObject({
   on_delete: onDelete
     .optional()
     .meta({ description: "Mode `mirror`: what becomes of a record whose row is gone. Default `delete`." }),
+  max_deletes: countOrShare.optional().meta({
+    description:
+      "Mode `mirror`: how many records may be removed before a person is asked: by a resync in all, by deleted rows (net) within an hour. A share is of the records that there are, and never less than 100; `100%`: never ask. Default: `30%`.",
+    examples: ["30%", 500],
+  }),
   on: z
     .array(z.enum(["insert", "update", "delete"]))
     .min(1)

@@ -35,6 +35,7 @@ class SyncReader {
     const { mode } = input;
     this.#onlyIn("event", mode, "on");
     this.#onlyIn("mirror", mode, "on_delete");
+    this.#onlyIn("mirror", mode, "max_deletes");
     const on = this.#operations(input.on);
     const map = compileMap(input.map, entryOf(this.#tree, "map")?.value, {
       path: [...this.#path, "map"],
@@ -51,6 +52,7 @@ class SyncReader {
       object: input.object ?? null,
       mode,
       onDelete: this.#onDelete(input),
+      maxDeletes: input.max_deletes ?? { kind: "share", share: 0.3 },
       on,
       match: input.match ?? null,
       where:

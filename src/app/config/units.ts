@@ -3,6 +3,7 @@
 export const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)$/;
 export const SIZE = /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)$/;
 export const RATE = /^(\d+(?:\.\d+)?)\s*\/\s*(s|sec|second|m|min|minute|h|hour)$/;
+export const PERCENT = /^(\d+(?:\.\d+)?)\s*(%)$/;
 
 const MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 const BYTES: Record<string, number> = {
@@ -32,6 +33,11 @@ export function sizeBytes(text: string): number {
 export function ratePerSecond(text: string): number {
   const [amount, unit] = parts(RATE, text);
   return amount / (SECONDS[unit] ?? 1);
+}
+
+/** `30%` → 0.3. */
+export function percentShare(text: string): number {
+  return parts(PERCENT, text)[0] / 100;
 }
 
 function parts(pattern: RegExp, text: string): [number, string] {

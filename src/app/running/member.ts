@@ -3,10 +3,12 @@ import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
 import type { Checkpoint, Counts, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
+import { DeleteGuard } from "../../engine/delivery/delete-guard.ts";
+import { keepsIndex, sentIdentity } from "../../engine/delivery/sent-keeper.ts";
 import { Mappings } from "../../engine/capture/mappings.ts";
 import type { Observer } from "../../engine/observer.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
-import { Pipeline } from "../../engine/pipeline.ts";
+import { Pipeline, type PipelineOptions } from "../../engine/pipeline.ts";
 import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
@@ -21,6 +23,7 @@ export class Member implements AsyncDisposable {
   readonly failures: FailureKeeper;
   readonly #observer: Observer;
   readonly #log: Log;
+  readonly #deletes: DeleteGuard;
   readonly #onReport: ReportListener | undefined;
   readonly #madeAtMs = Date.now();
   state: SyncState;
@@ -51,6 +54,13 @@ export class Member implements AsyncDisposable {
 
   async reload(): Promise<void> {
     this.state = (await this.lease.load()) ?? EMPTY;
+  }
+
+  /** What a `resume` makes of the removals that were held: approved, where that was said. */
+  async heldDeletes(approve: boolean): Promise<SyncState["heldDeletes"]> {
+    await this.reload();
+    const held = this.state.heldDeletes;
+    return held === null || !approve ? held : { ...held, approved: true };
   }
 
   /** Whether it should be running. */
@@ -109,6 +119,7 @@ export class Member implements AsyncDisposable {
       };
       await this.lease.commit({ checkpoint });
       await this.reload();
+      const removals = keepsIndex(sync) ? await this.#openRemovals(sentIdentity(sync, mapping)) : null;
       const { limits } = destination;
       this.pipeline = new Pipeline({
         sync,
@@ -121,6 +132,7 @@ export class Member implements AsyncDisposable {
         lease: this.lease,
         checkpoint,
         generation: this.state.generation,
+        removals,
         limits: {
           rows: Math.min(sync.batch.rows ?? limits.batchRows, limits.batchRows),
           bytes: Math.min(sync.batch.bytes ?? limits.batchBytes, limits.batchBytes),
@@ -140,6 +152,16 @@ export class Member implements AsyncDisposable {
       throw error;
     }
     this.waitsFor = null;
+  }
+
+  async #openRemovals(identity: string): Promise<PipelineOptions["removals"]> {
+    const sent = await this.lease.openSentIndex(identity);
+    const sentBefore = this.state.counts.delivered > 0;
+    if (sent.isNew && sentBefore)
+      this.#log.warn(
+        "there is no index yet of what was sent (it is from before there was one, or was told apart or delivered otherwise): it begins now, and records whose rows went before that are not removed by a resync",
+      );
+    return { sent, guard: this.#deletes, held: this.state.heldDeletes };
   }
 
   /** Ends the pipeline: lets what is on its way end, stores where it came to. */
@@ -227,4 +249,5 @@ export const EMPTY: SyncState = {
   stopped: null,
   generation: 0,
   counts: { delivered: 0, rejected: 0 },
+  heldDeletes: null,
 };

@@ -419,10 +419,12 @@ export class SourceRunner {
       case "pause":
         await lease.commit({ ...taken, paused: true });
         return round.end("again");
-      case "resume":
-        await lease.commit({ ...taken, paused: false, stopped: null });
+      case "resume": {
+        const heldDeletes = await member.heldDeletes(request.approveDeletes === true);
+        await lease.commit({ ...taken, paused: false, stopped: null, heldDeletes });
         member.modelIsBroken = false;
         return round.end("again");
+      }
       case "resync":
         // What is on its way belongs to the old place in the log: it must be over before the place is given up.
         await member.close(GRACE_MS);

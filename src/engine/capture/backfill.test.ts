@@ -48,6 +48,7 @@ test("a stop lets rows be read again first, so that what was sent of their chunk
     queue,
     seam,
     progress: { generation: 0, after: null, rows: 0 },
+    removes: false,
     mappings: new Mappings(sync, silent),
     streamAt: () => "B",
     wake: () => {},

@@ -10,7 +10,7 @@ import { keyOf, keyValues, readId, recordKeyOf } from "../delivery/delivery.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
 import type { Mapping } from "../mapping/compile.ts";
 import { type Observer, UNOBSERVED } from "../observer.ts";
-import { AckTracker, type Item } from "../progress/ack-tracker.ts";
+import { AckTracker, type Item, type ItemGroup } from "../progress/ack-tracker.ts";
 import type { Mappings } from "./mappings.ts";
 import { readEntry } from "./rows.ts";
 import type { Seam } from "./seam.ts";
@@ -19,7 +19,8 @@ import type { Seam } from "./seam.ts";
 interface Reached {
   readonly after: Cursor | null;
   readonly rows: number;
-  readonly complete: boolean;
+  /** `rows`: some are not done. `removing`: all are. `over`: also the removal of what is gone. */
+  readonly stage: "rows" | "removing" | "over";
 }
 
 /**
@@ -41,6 +42,7 @@ export class Backfill {
   #after: Cursor | null;
   #rows: number;
   #complete = false;
+  readonly #removes: boolean;
   /** A row is told once, whether the stream or the backfill comes first. */
   readonly #toldOnce: boolean;
 
@@ -50,6 +52,8 @@ export class Backfill {
     readonly queue: KeyedQueue;
     readonly seam: Seam;
     readonly progress: BackfillProgress;
+    /** When the rows are done, what is gone is to be removed; see {@link Backfill.addRemovals}. */
+    readonly removes: boolean;
     readonly mappings: Mappings;
     /** Up to where the stream has delivered. */
     readonly streamAt: () => Position;
@@ -72,7 +76,10 @@ export class Backfill {
     this.#generation = progress.generation;
     this.#after = progress.after;
     this.#rows = progress.rows;
-    this.#tracker = new AckTracker<Reached>({ after: progress.after, rows: progress.rows, complete: false });
+    this.#removes = options.removes;
+    this.#complete = progress.removing === true;
+    const stage = progress.removing === true ? "removing" : "rows";
+    this.#tracker = new AckTracker<Reached>({ after: progress.after, rows: progress.rows, stage });
   }
 
   /** Rows read so far. */
@@ -91,7 +98,26 @@ export class Backfill {
   }
 
   #progressOf(reached: Reached): BackfillProgress | null {
-    return reached.complete ? null : { generation: this.#generation, after: reached.after, rows: reached.rows };
+    const { after, rows, stage } = reached;
+    if (stage === "over") return null;
+    const progress = { generation: this.#generation, after, rows };
+    return stage === "rows" ? progress : { ...progress, removing: true };
+  }
+
+  /** Whether every row is durably dealt with, or will be with the next checkpoint. */
+  get rowsDone(): boolean {
+    return this.#tracker.reached.stage !== "rows";
+  }
+
+  /** Whether removals are still to be queued. */
+  get removes(): boolean {
+    return this.#removes;
+  }
+
+  /** So many more records are about to be removed; the last time, that is the end of the backfill. */
+  addRemovals(count: number, last: boolean): ItemGroup {
+    const removing: Reached = { after: this.#after, rows: this.#rows, stage: "removing" };
+    return this.#tracker.add(count, () => removing, last ? { ...removing, stage: "over" } : removing);
   }
 
   /** Whether the last row has been read and queued. */
@@ -145,9 +171,10 @@ export class Backfill {
     const at = (index: number): Reached => ({
       after: keyValues(relation, chunk.rows[index]!),
       rows: before + index + 1,
-      complete: false,
+      stage: "rows",
     });
-    const end: Reached = { after: this.#after, rows: this.#rows, complete: this.#complete };
+    const stage = !this.#complete ? "rows" : this.#removes ? "removing" : "over";
+    const end: Reached = { after: this.#after, rows: this.#rows, stage };
     const group = this.#tracker.add(chunk.rows.length, at, end);
     const again = new Set(stale);
     const staleRows: StaleRow[] = [];

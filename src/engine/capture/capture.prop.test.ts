@@ -206,6 +206,7 @@ async function play({ partialUpdates, byBig }: Setting, moves: readonly unknown[
     queue,
     seam,
     progress: { generation: 0, after: null, rows: 0 },
+    removes: false,
     mappings,
     streamAt: () => place(streamed, 9999),
     wake: () => {},

@@ -8,8 +8,8 @@ import type { Mode } from "../../contracts/sync.ts";
 import type { Mapping } from "../mapping/compile.ts";
 import type { Entry } from "./entry.ts";
 
-/** Separates the texts of a key of several columns. No database text holds it (PostgreSQL and MySQL refuse or escape it in keys). */
-const SEPARATOR = "\u0000";
+/** Separates the texts of a key of several columns. */
+const SEPARATOR = ",";
 
 /** The key of a row as one text, for maps. Throws when a key column is null or was not sent. */
 export function keyOf(relation: Relation, row: Values): string {
@@ -18,7 +18,7 @@ export function keyOf(relation: Relation, row: Values): string {
   let key = "";
   for (const place of places) {
     if (key !== "") key += SEPARATOR;
-    // The length keeps ("a\0b", "c") apart from ("a", "b\0c") should a source allow NUL after all.
+    // The length keeps ("a,b", "c") apart from ("a", "b,c").
     const text = keyText(relation, row, place);
     key += `${text.length}:${text}`;
   }
@@ -51,7 +51,16 @@ export function recordKeyOf(mapping: Mapping, mode: Mode, row: Values, rowKey: s
 
 /** The id of a row that was read, not changed: the same for every reading of one backfill. */
 export function readId(sync: string, generation: number, key: string): string {
-  return `${sync}-read${generation}-${createHash("sha256").update(key).digest("base64url").slice(0, 22)}`;
+  return `${sync}-read${generation}-${shortHash(key)}`;
+}
+
+/** The id of the removal of a record whose row a resync has not found. */
+export function goneId(sync: string, generation: number, recordKey: string): string {
+  return `${sync}-gone${generation}-${shortHash(recordKey)}`;
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, 22);
 }
 
 /** The id of an entry's delivery. */

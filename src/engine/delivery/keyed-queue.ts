@@ -68,6 +68,17 @@ export class KeyedQueue {
     return null;
   }
 
+  /** Whether anything of this key is not finished. */
+  has(key: string): boolean {
+    return this.#chains.has(key);
+  }
+
+  /** Every entry that is not finished, in no order between keys. */
+  *unfinished(): Iterable<Entry> {
+    for (const { first } of this.#chains.values())
+      for (let entry: Entry | null = first; entry !== null; entry = entry.next) yield entry;
+  }
+
   add(entry: Entry): void {
     entry.order = this.#order += 1;
     if (this.#inOrder) {

@@ -56,6 +56,7 @@ function laneWith(
   };
   const owner: LaneOwner = {
     maySend: options.maySend ?? (() => true),
+    announce: () => null,
     fill: async () => [],
     delivered: (entries) => void delivered.push(...entries),
     rejected: (entry, error) => void rejected.push({ entry, error }),

@@ -23,6 +23,8 @@ export interface LaneLimits {
 export interface LaneOwner {
   /** Completes entries that lack columns from the source's present rows; see {@link Entry.fill}. Entries that are not needed any more are returned. */
   fill(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]>;
+  /** Resolves when these may be sent; null: they may now. Rejects with what keeps them from it. */
+  announce(entries: readonly Entry[]): Promise<void> | null;
   /** The entries are delivered, and about to be finished. */
   delivered(entries: readonly Entry[]): void;
   /** A dead letter is to be kept; the entry is about to be finished. */
@@ -171,7 +173,7 @@ export class Lane implements GateUser {
     try {
       const entries = this.#take();
       const ready = await this.#complete(entries);
-      if (ready.length > 0) await this.#send(ready);
+      if (ready.length > 0 && (await this.#announced(ready))) await this.#send(ready);
     } catch (error) {
       // Nothing that is expected ends here; the entries stay unfinished, so that nothing moves past them.
       this.#stop(TailraceError.from(error));
@@ -214,6 +216,21 @@ export class Lane implements GateUser {
       if (waits(failure)) this.#stop(failure);
       else this.#sendAgain(real, backoffMs(1, 1000));
       return [];
+    }
+  }
+
+  async #announced(entries: readonly Entry[]): Promise<boolean> {
+    const announcing = this.#owner.announce(entries);
+    if (announcing === null) return true;
+    try {
+      await announcing;
+      return true;
+    } catch (error) {
+      if (this.#signal.aborted) return false;
+      const failure = TailraceError.from(error, "state.unavailable");
+      if (waits(failure)) this.#stop(failure);
+      this.#sendAgain(entries, backoffMs(1, 1000));
+      return false;
     }
   }
 

@@ -18,6 +18,8 @@ export interface Mapping {
   readonly match: readonly string[];
   /** The match fields are the key's columns, as they are: a record is found by its row's key. */
   readonly matchIsKey: boolean;
+  /** Places of the columns that identify a row and its record: the key's, then what else the match fields read. */
+  readonly identity: readonly number[];
   /** For ModelNeeds: columns beside the key whose old values are needed. */
   readonly oldColumns: readonly OldColumn[];
   /**
@@ -53,6 +55,7 @@ class CompiledMapping implements Mapping {
   readonly shape: RecordShape;
   readonly match: readonly string[];
   readonly matchIsKey: boolean;
+  readonly identity: readonly number[];
   readonly oldColumns: readonly OldColumn[];
   readonly filter: Filter | null;
   readonly reads: readonly number[];
@@ -84,6 +87,7 @@ class CompiledMapping implements Mapping {
     this.matchIsKey =
       this.#matchFields.length === relation.key.length &&
       this.#matchFields.every(({ plainPlace }, index) => plainPlace === relation.key[index]);
+    this.identity = [...new Set([...relation.key, ...this.#matchFields.flatMap(({ reads }) => reads)])];
     this.#isMatch = fields.map((field) => this.#matchFields.includes(field));
     this.filter = where?.filter ?? null;
     this.#newReads = ascending([...fields.flatMap(({ reads }) => reads), ...(where?.reads ?? [])]);

@@ -155,6 +155,7 @@ function sameCheckpoint(a: Checkpoint, b: Checkpoint): boolean {
     a.incarnation === b.incarnation &&
     a.backfill?.generation === b.backfill?.generation &&
     a.backfill?.rows === b.backfill?.rows &&
+    a.backfill?.removing === b.backfill?.removing &&
     (a.backfill === null) === (b.backfill === null)
   );
 }

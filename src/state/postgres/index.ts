@@ -14,6 +14,7 @@ import { Pulse } from "./pulse.ts";
 import { Reports } from "./reports.ts";
 import { Requests } from "./requests.ts";
 import { namesIn, prepareSchema, type SchemaOptions } from "./schema.ts";
+import { removeSent } from "./sent-index.ts";
 import { Sessions } from "./sessions.ts";
 import { SyncRows } from "./sync-rows.ts";
 import { describeState } from "./where.ts";
@@ -67,6 +68,7 @@ export async function openPostgresState(options: PostgresStateOptions): Promise<
   const syncs = new SyncRows(names, where);
   const leases = new Leases(names, sessions, syncs, timing.leaseMs);
   const parts: Parts = {
+    names,
     sessions,
     leases,
     syncs,
@@ -200,7 +202,7 @@ class PostgresStateStore implements StateStore {
 
   async forget(sync: string): Promise<void> {
     this.#mustWrite();
-    const { sessions, leases, syncs, letters, dropped, requests, reports } = this.#parts;
+    const { names, sessions, leases, syncs, letters, dropped, requests, reports } = this.#parts;
     await sessions.writeOrFail(async (session) => {
       await leases.remove(session, sync);
       await syncs.remove(session, sync);
@@ -208,6 +210,7 @@ class PostgresStateStore implements StateStore {
       await dropped.removeAll(session, sync);
       await requests.removeAll(session, sync);
       await reports.remove(session, sync);
+      await removeSent(session, names, sync);
     });
   }
 

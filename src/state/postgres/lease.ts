@@ -9,6 +9,8 @@ import type { Dropped } from "./dropped.ts";
 import type { Acquired, Holder, Leases } from "./leases.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Reports } from "./reports.ts";
+import type { Names } from "./schema.ts";
+import { openSent, PostgresSentIndex } from "./sent-index.ts";
 import type { Requests, StoredRequest } from "./requests.ts";
 import type { Session, Sessions } from "./sessions.ts";
 import { OutcomeUnknown } from "./state-error.ts";
@@ -16,6 +18,7 @@ import type { SyncRows } from "./sync-rows.ts";
 import { Term } from "./term.ts";
 
 export interface Parts {
+  readonly names: Names;
   readonly sessions: Sessions;
   readonly leases: Leases;
   readonly syncs: SyncRows;
@@ -40,6 +43,8 @@ export class PostgresLease implements Lease {
   /** Of the commits of this lease, the last that is stored. */
   #serial = 0;
   #last: Promise<unknown> = Promise.resolve();
+  /** Of what the index was asked: each takes effect before the next. */
+  #lastSent: Promise<unknown> = Promise.resolve();
   #ended: Promise<void> | null = null;
 
   constructor(parts: Parts, { holder, stored, sent }: Acquired, onEnd: () => void) {
@@ -141,6 +146,45 @@ export class PostgresLease implements Lease {
     }
   }
 
+  async openSentIndex(identity: string): Promise<PostgresSentIndex> {
+    const { names, sessions } = this.#parts;
+    const opened = await this.#writeSent((session) => openSent(session, names, this.sync, identity));
+    const access = {
+      names,
+      write: <T>(work: (session: Session) => Promise<T>) => this.#writeSent(work),
+      read: <T>(work: (session: Session) => Promise<T>) => this.#inTurn(() => sessions.read(work)),
+    };
+    return new PostgresSentIndex(this.sync, access, opened);
+  }
+
+  /** Does not wait for the disk: the next commit, whose record comes later in the database's log, does. */
+  #writeSent<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      const { sessions, leases } = this.#parts;
+      try {
+        const written = await sessions.write(async (session) => {
+          if (!(await leases.isOurs(session, this.#holder))) return null;
+          await session.rows("SELECT pg_catalog.set_config('synchronous_commit', 'off', true)");
+          return { result: await work(session) };
+        });
+        if (written === null) throw this.#taken();
+        return written.result;
+      } catch (error) {
+        // Each may be done twice.
+        throw error instanceof OutcomeUnknown ? error.failure : error;
+      }
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastSent.then(() => {
+      this.#mustHold();
+      return work();
+    });
+    this.#lastSent = turn.catch(() => {});
+    return turn;
+  }
+
   async requests(): Promise<readonly StoredRequest[]> {
     this.#mustHold();
     const { sessions, requests } = this.#parts;
@@ -171,6 +215,7 @@ export class PostgresLease implements Lease {
     const { pulse, leases, reports } = this.#parts;
     try {
       await this.#last;
+      await this.#lastSent;
       const lost = this.lost.aborted;
       pulse.remove(this.#holder);
       this.#term.close();

@@ -11,13 +11,15 @@ type TableName = keyof typeof TABLES;
 /** What the present version has. More columns and tables do not matter; fewer are a damaged state. */
 const TABLES = {
   meta: ["name", "value", "checksum"],
-  sync: "name position incarnation backfill paused stopped generation delivered rejected epoch serial checksum".split(
+  sync: "name position incarnation backfill paused stopped generation delivered rejected epoch serial held checksum".split(
     " ",
   ),
   failure: ["sync", "id", "position", "letter", "checksum"],
   request: ["id", "sync", "request", "checksum"],
   lease: ["sync", "epoch", "owner", "server", "expires_at"],
   report: ["sync", "report", "reported_at", "checksum"],
+  sent_of: ["sync", "identity"],
+  sent: ["sync", "key", "generation", "detail", "hash"],
   dropped: ["sync", "at_ms", "id", "record", "checksum"],
   dropped_count: ["sync", "count", "checksum"],
 } as const;
@@ -80,6 +82,21 @@ const STEPS: readonly ((names: Names) => string)[] = [
   CREATE TABLE ${names.report} (
     sync text COLLATE "C" PRIMARY KEY, report text NOT NULL, reported_at timestamptz NOT NULL, checksum text NOT NULL
   ) WITH (fillfactor = 50);
+  `,
+  // held: JSON of SyncState.heldDeletes.
+  // sent: one row for each record of a destination. detail: JSON of what identifies it, where the key alone does not.
+  // hash: for the hash of what was last sent.
+  (names) => `
+  ALTER TABLE ${names.sync} ADD COLUMN held text;
+  CREATE TABLE ${names.sent_of} (sync text COLLATE "C" PRIMARY KEY, identity text NOT NULL);
+  CREATE TABLE ${names.sent} (
+    sync text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    generation bigint NOT NULL,
+    detail text,
+    hash bytea,
+    PRIMARY KEY (sync, key)
+  );
   `,
   // record: JSON of a DroppedFailure. The count goes on where records are forgotten.
   (names) => `

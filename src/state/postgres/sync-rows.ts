@@ -1,4 +1,4 @@
-import type { BackfillProgress, SyncState } from "../../contracts/state.ts";
+import type { BackfillProgress, HeldDeletes, SyncState } from "../../contracts/state.ts";
 import { checksum, contentName } from "../checksum.ts";
 import type { Names } from "./schema.ts";
 import type { Row, Session } from "./sessions.ts";
@@ -27,6 +27,7 @@ const COLUMNS = [
   "rejected",
   "epoch",
   "serial",
+  "held",
 ] as const;
 const SELECTED = COLUMNS.map((column) => `${column}::text AS ${column}`).join(", ");
 
@@ -66,6 +67,7 @@ export class SyncRows {
       rejected: String(counts.rejected),
       epoch: String(mark.epoch),
       serial: String(mark.serial),
+      held: state.heldDeletes === null ? null : JSON.stringify(state.heldDeletes),
       checksum: "",
     };
     values.checksum = sumOf(values);
@@ -88,7 +90,7 @@ export class SyncRows {
 
   #decode(row: Row): StoredSync {
     if (sumOf(row) !== row["checksum"]) throw corrupt(this.#where, "the row of a sync does not match its checksum");
-    const { position, incarnation, backfill, stopped } = row;
+    const { position, incarnation, backfill, stopped, held } = row;
     return {
       state: {
         checkpoint:
@@ -103,6 +105,7 @@ export class SyncRows {
         stopped: typeof stopped === "string" ? (JSON.parse(stopped) as SyncState["stopped"]) : null,
         generation: Number(row["generation"]),
         counts: { delivered: Number(row["delivered"]), rejected: Number(row["rejected"]) },
+        heldDeletes: typeof held === "string" ? (JSON.parse(held) as HeldDeletes) : null,
       },
       mark: { epoch: Number(row["epoch"]), serial: Number(row["serial"]) },
     };
@@ -112,7 +115,8 @@ export class SyncRows {
 function sumOf(row: Row): string {
   return checksum(
     "sync",
-    COLUMNS.map((column) => {
+    // Rows from before `held` was there have a sum without it.
+    COLUMNS.filter((column) => column !== "held" || typeof row[column] === "string").map((column) => {
       const value = row[column] ?? null;
       return column === "incarnation" && value !== null ? contentName(value) : value;
     }),

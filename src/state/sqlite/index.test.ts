@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { cp, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,8 +47,12 @@ describe("conformance", () => {
       crash: async () => {
         // The files as they are now, without the shared memory and what a close would still write.
         const next = await folder(stack);
-        await cp(join(home, "state.db"), join(next, "state.db"));
-        await cp(join(home, "state.db-wal"), join(next, "state.db-wal"));
+        for (const file of ["state.db", "state-sent.db"]) {
+          for (const suffix of ["", "-wal"]) {
+            const from = join(home, file + suffix);
+            if (existsSync(from)) await cp(from, join(next, file + suffix));
+          }
+        }
         for (const store of open) await store[Symbol.asyncDispose]();
         open = [];
         home = next;

@@ -3,6 +3,7 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Lease, StateChange, StateStore, StatusReport, SyncRequest } from "../../contracts/state.ts";
+import { SqliteSentIndex } from "./sent-index.ts";
 import { WorkerLink } from "./worker-link.ts";
 
 const FAILURES_PER_PAGE = 100;
@@ -132,6 +133,10 @@ class SqliteLease implements Lease {
 
   requests() {
     return this.#link.call("requestsHeld", this.#owner);
+  }
+
+  async openSentIndex(identity: string) {
+    return new SqliteSentIndex(this.#link, this.#owner, await this.#link.call("openSent", this.#owner, identity));
   }
 
   report(status: StatusReport): Promise<void> {

@@ -7,6 +7,11 @@ export type Method =
   | "release"
   | "loadHeld"
   | "commit"
+  | "openSent"
+  | "announceSent"
+  | "knownSent"
+  | "forgetSent"
+  | "otherSent"
   | "requestsHeld"
   | "report"
   | "statuses"
@@ -40,7 +45,7 @@ export type FromWorker =
   | { readonly kind: "result"; readonly id: number; readonly value: unknown }
   | { readonly kind: "failed"; readonly id: number; readonly error: PlainError }
   | { readonly kind: "lost"; readonly owner: string }
-  | { readonly kind: "warning"; readonly message: string; readonly error: PlainError };
+  | { readonly kind: "warning"; readonly message: string; readonly error: PlainError | null };
 
 /** A TailraceError on its way between threads: a structured clone would make it a plain Error. */
 export interface PlainError {

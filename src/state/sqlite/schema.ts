@@ -75,6 +75,8 @@ const STEPS: readonly string[] = [
     sync TEXT PRIMARY KEY, report TEXT NOT NULL, reported_at_ms INTEGER NOT NULL, checksum TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // JSON of SyncState.heldDeletes.
+  "ALTER TABLE sync ADD COLUMN held TEXT",
   // record: JSON of a DroppedFailure. The count goes on where records are forgotten.
   `
   CREATE TABLE dropped (

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { TailraceError } from "../../contracts/errors.ts";
+import type { OtherGenerations } from "../../contracts/sent-index.ts";
 import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type {
   DeadLetter,
@@ -14,6 +16,8 @@ import { Connection } from "./connection.ts";
 import { openDatabaseFile } from "./database-file.ts";
 import { DeadLetters, type FailureGroup } from "./dead-letters.ts";
 import { Dropped } from "./dropped.ts";
+import { openSentFile, sentPath } from "./sent-file.ts";
+import { SentRows } from "./sent-rows.ts";
 import { leaseLost, Leases, type Held } from "./leases.ts";
 import { Reports, type StoredReport } from "./reports.ts";
 import { Requests, type StoredRequest } from "./requests.ts";
@@ -48,10 +52,18 @@ export class StateDatabase {
   readonly #unwritten = new Map<string, StoredReport & { readonly held: Held }>();
   /** null: read-only, and there is no file (yet). */
   #tables: Tables | null;
+  /** Opened when first asked for: most processes need none of it. */
+  #sent: SentRows | null = null;
+  readonly #warn: (message: string) => void;
 
-  constructor(options: StateDatabaseOptions, onLost: (owner: string) => void) {
+  constructor(
+    options: StateDatabaseOptions,
+    onLost: (owner: string) => void,
+    warn: (message: string) => void = () => {},
+  ) {
     this.#options = options;
     this.#onLost = onLost;
+    this.#warn = warn;
     this.#tables = this.#open();
   }
 
@@ -93,6 +105,8 @@ export class StateDatabase {
   commit(owner: string, change: StateChange): void {
     const held = this.#heldBy(owner);
     const { connection, leases, syncs, letters, dropped, requests } = this.#writable();
+    // No checkpoint may outlive what the index knew when it was made.
+    this.#sent?.sync();
     const ours = connection.write("durable", () => {
       if (!leases.isOurs(held)) return false;
       const before = syncs.load(held.sync);
@@ -117,6 +131,51 @@ export class StateDatabase {
     });
     dropped.add(sync, records);
     for (const { id } of records) letters.remove(sync, id);
+  }
+
+  openSent(owner: string, identity: string): { readonly id: number; readonly isNew: boolean; readonly rows: number } {
+    return this.#asHolder(owner, (sent, sync) => sent.open(sync, identity));
+  }
+
+  announceSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["announce"]>]): number {
+    return this.#asHolder(owner, (sent) => sent.announce(...args));
+  }
+
+  knownSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["known"]>]): string[] {
+    this.#heldBy(owner);
+    return this.#sentRows().known(...args);
+  }
+
+  forgetSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["forget"]>]): void {
+    this.#asHolder(owner, (sent) => sent.forget(...args));
+  }
+
+  otherSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["others"]>]): OtherGenerations {
+    this.#heldBy(owner);
+    return this.#sentRows().others(...args);
+  }
+
+  /** Writes to the index while the state is locked, so that nobody takes the sync over meanwhile. */
+  #asHolder<T>(owner: string, work: (sent: SentRows, sync: string) => T): T {
+    const held = this.#heldBy(owner);
+    const { connection, leases } = this.#writable();
+    const sent = this.#sentRows();
+    const done = connection.write("volatile", () => (leases.isOurs(held) ? { result: work(sent, held.sync) } : null));
+    if (done === null) throw this.#lose(owner);
+    return done.result;
+  }
+
+  #sentRows(): SentRows {
+    if (this.#sent === null) {
+      const path = sentPath(this.#options.path);
+      const { connection, damaged } = openSentFile(path);
+      if (damaged !== null)
+        this.#warn(
+          `the index of what was sent was damaged: it is made anew, and what was moved to ${damaged} is not needed; a resync removes only what is sent from now on`,
+        );
+      this.#sent = new SentRows(connection);
+    }
+    return this.#sent;
   }
 
   requestsHeld(owner: string): StoredRequest[] {
@@ -203,6 +262,7 @@ export class StateDatabase {
       reports.forget(sync);
       leases.forget(sync);
     });
+    if (existsSync(sentPath(this.#options.path))) this.#sentRows().remove(sync);
   }
 
   /** Releases every lease that can be. Throws after everything is closed. */
@@ -219,6 +279,7 @@ export class StateDatabase {
     };
     for (const owner of this.#held.keys()) attempt(() => this.release(owner));
     this.#tables = null;
+    attempt(() => this.#sent?.close());
     attempt(() => connection.close());
     if (failures.length > 0) throw failures[0];
   }

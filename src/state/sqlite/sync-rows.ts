@@ -1,9 +1,10 @@
-import type { BackfillProgress, Checkpoint, SyncState } from "../../contracts/state.ts";
+import type { BackfillProgress, Checkpoint, HeldDeletes, SyncState } from "../../contracts/state.ts";
 import { checksum, contentName } from "../checksum.ts";
 import type { Connection, Row } from "./connection.ts";
 import { corrupt } from "./sqlite-error.ts";
 
-const COLUMNS = "name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, checksum";
+const COLUMNS =
+  "name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held, checksum";
 
 /** The rows of table `sync`: one a sync, rewritten by every commit, and therefore small. */
 export class SyncRows {
@@ -52,15 +53,16 @@ export class SyncRows {
       state.generation,
       counts.delivered,
       counts.rejected,
+      state.heldDeletes === null ? null : JSON.stringify(state.heldDeletes),
     ];
     this.#connection.run(
-      `INSERT INTO sync (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO sync (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (name) DO UPDATE SET position = excluded.position, incarnation = excluded.incarnation,
          backfill = excluded.backfill, paused = excluded.paused, stopped = excluded.stopped,
          generation = excluded.generation, delivered = excluded.delivered, rejected = excluded.rejected,
-         checksum = excluded.checksum`,
+         held = excluded.held, checksum = excluded.checksum`,
       ...content,
-      checksum("sync", content),
+      sumOf(content),
     );
     if (before?.checkpoint && before.checkpoint.incarnation !== checkpoint?.incarnation) this.#prune(before.checkpoint);
   }
@@ -82,10 +84,10 @@ export class SyncRows {
   }
 
   #decode(row: Row): SyncState {
-    const [name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, sum] =
+    const [name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held, sum] =
       COLUMNS.split(", ").map((column) => row[column] as string | number | null);
-    const content = [name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected];
-    if (checksum("sync", content as (string | number | null)[]) !== sum)
+    const content = [name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held];
+    if (sumOf(content as (string | number | null)[]) !== sum)
       throw corrupt(this.#connection.path, "the row of a sync does not match its checksum");
     return {
       checkpoint:
@@ -100,6 +102,7 @@ export class SyncRows {
       stopped: typeof stopped === "string" ? (JSON.parse(stopped) as SyncState["stopped"]) : null,
       generation: Number(generation),
       counts: { delivered: Number(delivered), rejected: Number(rejected) },
+      heldDeletes: typeof held === "string" ? (JSON.parse(held) as HeldDeletes) : null,
     };
   }
 
@@ -112,4 +115,9 @@ export class SyncRows {
     this.#incarnations.set(name, text);
     return text;
   }
+}
+
+/** Rows from before the last column was there have a sum without it. */
+function sumOf(content: readonly (string | number | null)[]): string {
+  return checksum("sync", content.at(-1) === null ? content.slice(0, -1) : content);
 }

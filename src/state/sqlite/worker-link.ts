@@ -112,7 +112,8 @@ export class WorkerLink {
       this.#lost.delete(message.owner);
       lost?.();
     } else if (message.kind === "warning") {
-      this.#log.warn(message.message, { code: message.error.code, error: message.error.message });
+      const { error } = message;
+      this.#log.warn(message.message, error === null ? {} : { code: error.code, error: error.message });
     } else if (message.kind === "result" || message.kind === "failed") {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);

@@ -39,7 +39,11 @@ function answer(database: StateDatabase, { id, method, args }: Call): void {
 
 let database: StateDatabase | null = null;
 try {
-  database = new StateDatabase(settings, (owner) => say({ kind: "lost", owner }));
+  database = new StateDatabase(
+    settings,
+    (owner) => say({ kind: "lost", owner }),
+    (message) => say({ kind: "warning", message, error: null }),
+  );
   say({ kind: "opened" });
 } catch (error) {
   say({ kind: "refused", error: toPlain(error) });

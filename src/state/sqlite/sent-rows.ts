@@ -1,0 +1,134 @@
+import type { OtherGenerations, SentRecord } from "../../contracts/sent-index.ts";
+import type { Connection } from "./connection.ts";
+
+const COVERED = 20_000;
+
+/** The rows of table `sent`: the records that each sync may have at its destination. Lists of keys come as JSON, which SQLite takes apart itself. */
+export class SentRows {
+  readonly #connection: Connection;
+  /** Whether something was written that the disk may not have. */
+  #unsynced = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  open(sync: string, identity: string): { readonly id: number; readonly isNew: boolean; readonly rows: number } {
+    const { id, isNew } = this.#connection.write("durable", () => {
+      const known = this.#connection.get("SELECT id, identity FROM sent_of WHERE sync = ?", sync);
+      if (known !== undefined && known["identity"] === identity) return { id: Number(known["id"]), isNew: false };
+      if (known !== undefined) this.#remove(Number(known["id"]));
+      const made = this.#connection.get(
+        "INSERT INTO sent_of (sync, identity, syncs) VALUES (?, ?, 0) RETURNING id",
+        sync,
+        identity,
+      );
+      return { id: Number(made?.["id"]), isNew: true };
+    });
+    const count = this.#connection.get("SELECT count(*) AS rows FROM sent WHERE sync = ?", id);
+    return { id, isNew, rows: Number(count?.["rows"]) };
+  }
+
+  /** `plain`: JSON of keys; `detailed`: JSON of [key, identity] pairs. How many were not there. */
+  announce(id: number, generation: number, plain: string | null, detailed: string | null): number {
+    return this.#connection.write("volatile", () => {
+      this.#unsynced = true;
+      let added = 0;
+      if (plain !== null) {
+        added += this.#connection.run(
+          "INSERT OR IGNORE INTO sent (sync, key, generation) SELECT ?1, value, ?2 FROM json_each(?3)",
+          id,
+          generation,
+          plain,
+        );
+        this.#connection.run(
+          `UPDATE sent SET generation = ?2, detail = NULL
+           WHERE sync = ?1 AND key IN (SELECT value FROM json_each(?3)) AND (generation <> ?2 OR detail IS NOT NULL)`,
+          id,
+          generation,
+          plain,
+        );
+      }
+      if (detailed !== null) {
+        added += this.#connection.run(
+          `INSERT OR IGNORE INTO sent (sync, key, generation, detail)
+           SELECT ?1, value ->> 0, ?2, value -> 1 FROM json_each(?3)`,
+          id,
+          generation,
+          detailed,
+        );
+        this.#connection.run(
+          `UPDATE sent SET generation = ?2, detail = new.detail
+           FROM (SELECT value ->> 0 AS key, value -> 1 AS detail FROM json_each(?3)) AS new
+           WHERE sent.sync = ?1 AND sent.key = new.key
+             AND (sent.generation <> ?2 OR sent.detail IS NOT new.detail)`,
+          id,
+          generation,
+          detailed,
+        );
+      }
+      return added;
+    });
+  }
+
+  /** `keys`: JSON. */
+  known(id: number, keys: string): string[] {
+    return this.#connection
+      .all("SELECT key FROM sent WHERE sync = ?1 AND key IN (SELECT value FROM json_each(?2))", id, keys)
+      .map((row) => String(row["key"]));
+  }
+
+  /** `keys`: JSON. */
+  forget(id: number, keys: string): void {
+    this.#connection.write("volatile", () => {
+      this.#unsynced = true;
+      this.#connection.run("DELETE FROM sent WHERE sync = ?1 AND key IN (SELECT value FROM json_each(?2))", id, keys);
+    });
+  }
+
+  others(id: number, generation: number, after: string | null): OtherGenerations {
+    const records: SentRecord[] = [];
+    let covered = 0;
+    let last: string | null = null;
+    this.#connection.each(
+      (row) => {
+        covered += 1;
+        last = String(row["key"]);
+        if (Number(row["generation"]) === generation) return;
+        const detail = row["detail"];
+        records.push({ key: last, identity: typeof detail === "string" ? (JSON.parse(detail) as string[]) : null });
+      },
+      `SELECT key, generation, detail FROM sent WHERE sync = ?1 AND (?2 IS NULL OR key > ?2)
+       ORDER BY key LIMIT ${COVERED}`,
+      id,
+      after,
+    );
+    return { records, covered, next: covered < COVERED ? null : last };
+  }
+
+  /** All that was written is on the disk when it returns. */
+  sync(): void {
+    if (!this.#unsynced) return;
+    this.#connection.write("durable", () =>
+      // A page must change for SQLite to sync the log; the number says nothing.
+      this.#connection.run("UPDATE sent_of SET syncs = syncs + 1 WHERE id = (SELECT min(id) FROM sent_of)"),
+    );
+    this.#unsynced = false;
+  }
+
+  remove(sync: string): void {
+    this.#connection.write("durable", () => {
+      const known = this.#connection.get("SELECT id FROM sent_of WHERE sync = ?", sync);
+      if (known !== undefined) this.#remove(Number(known["id"]));
+    });
+  }
+
+  #remove(id: number): void {
+    this.#connection.run("DELETE FROM sent WHERE sync = ?", id);
+    this.#connection.run("DELETE FROM sent_of WHERE id = ?", id);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
