@@ -48,6 +48,7 @@ export class Member implements AsyncDisposable {
     this.failures = options.failures;
     this.#observer = options.observer;
     this.state = options.state;
+    this.#deletes = new DeleteGuard(options.sync.maxDeletes);
     this.#log = options.log;
     this.#onReport = options.onReport;
   }
