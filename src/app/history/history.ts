@@ -117,6 +117,7 @@ export class History implements Recorder, AsyncDisposable {
 
 const TICK_MS = 100;
 /** Characters a second for long; more would take its share of the processor from the delivery. */
-const PER_SECOND = 1_000_000;
-const BURST = 1_000_000;
+const PER_SECOND = 500_000;
+/** A transaction of some hundred rows is kept whole. */
+const BURST = 300_000;
 const MOST_WAITING = 4_000_000;
