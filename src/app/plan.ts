@@ -89,7 +89,7 @@ async function planSource(
 ): Promise<SourcePlan & { readonly unreachable: boolean; readonly gaps: ReadonlyMap<Sync, string> }> {
   const gaps = new Map<Sync, string>();
   try {
-    const held = (await source.holdings(signal)).find(({ used }) => used);
+    const held = (await source.holdings([], signal)).find(({ used }) => used);
     const waitingBytes = held?.retainedBytes ?? null;
     try {
       const models = [...new Set(syncs.map(({ model }) => model))];

@@ -22,7 +22,7 @@ export function listHoldings(config: Config, { signal, log }: Options): Promise<
     [...config.sources.keys()].map(async (name): Promise<SourceHoldings> => {
       await using source = createSource(config, name, log);
       try {
-        return { source: name, holdings: await source.holdings(signal), problem: null };
+        return { source: name, holdings: await source.holdings(syncsOf(config, name), signal), problem: null };
       } catch (error) {
         signal.throwIfAborted();
         const { message, code } = TailraceError.from(error);
@@ -30,6 +30,11 @@ export function listHoldings(config: Config, { signal, log }: Options): Promise<
       }
     }),
   );
+}
+
+/** Each may have a place of its own on its source. */
+export function syncsOf(config: Config, source: string): readonly string[] {
+  return config.syncs.filter(({ model }) => model.source === source).map(({ name }) => name);
 }
 
 /** Something to release. */

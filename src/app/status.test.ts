@@ -15,6 +15,7 @@ const report: StatusReport = {
   latency: { p50Ms: 3, p99Ms: 9 },
   backfill: null,
   sourceSilentMs: 0,
+  detached: null,
 };
 const stored: StoredStatus = {
   sync: "s",
@@ -48,6 +49,7 @@ test("what the process that runs it said", () => {
     queuedRows: 1,
     delivered: 7,
     failures: 1,
+    detached: null,
     backfill: null,
     signals: { process: true, stream: true, progress: true },
     ok: true,

@@ -15,6 +15,8 @@ export interface SyncStatus {
   readonly maxLagMs: number | null;
   /** null while nothing is read from the source for it. */
   readonly sourceSilentMs: number | null;
+  /** Reads from a place of its own in the log, which the source keeps so much for; null: shares the others'. */
+  readonly detached: StatusReport["detached"];
   readonly perSecond: number | null;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
@@ -77,6 +79,7 @@ export function statusOf(
     lagMs: report?.lagMs ?? null,
     maxLagMs,
     sourceSilentMs: silentMs,
+    detached: report?.detached ?? null,
     perSecond: report?.perSecond ?? null,
     p50Ms: report?.latency?.p50Ms ?? null,
     p99Ms: report?.latency?.p99Ms ?? null,

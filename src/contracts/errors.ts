@@ -97,6 +97,11 @@ export const CATALOGUE = {
       "The publication, or a table's membership of it, was dropped and made again; changes in between were not published.",
     hint: "`tailrace resync SYNC`.",
   },
+  "source.gap.over_budget": {
+    consequence: "gap",
+    meaning: "The source had to keep more log for a sync than is allowed, so the sync's place in it was given up.",
+    hint: "See why the sync could not deliver, then `tailrace resync SYNC`. `wal_budget` on the source is the limit.",
+  },
   "source.gap.truncate": {
     consequence: "gap",
     meaning: "A table was truncated, and the sync is told to stop on it.",

@@ -45,6 +45,22 @@ export interface Source extends AsyncDisposable {
   /** Tells the source that it may forget what is at or before `stored`. Only a position that every sync has stored. */
   ack(stored: Position): void;
 
+  /**
+   * Another reader of the same log, with a place of its own in it: for a sync that falls behind the others, so that it holds back
+   * nobody. Its `open` carries a checkpoint over that another place of this source keeps, without a gap. The same name is the
+   * same place, after a restart too. The caller disposes it.
+   */
+  branch(name: string): Source;
+
+  /** Whether it is the place of this very reader that keeps the log from this checkpoint on; another one of this source may. */
+  keeps(stored: SourceCheckpoint): boolean;
+
+  /** What the source keeps for this reader, and whether that is more than the settings allow. */
+  retention(signal: AbortSignal): Promise<Retention>;
+
+  /** Gives up this reader's place: the source keeps nothing for it any more. Without a place: does nothing. */
+  forget(signal: AbortSignal): Promise<void>;
+
   /** Resolves when every transaction that had begun before the call has ended and is visible to new snapshots. */
   settle(signal: AbortSignal): Promise<void>;
 
@@ -57,8 +73,8 @@ export interface Source extends AsyncDisposable {
   /** About how many rows the model has, for progress; null when unknown. */
   estimate(model: Model, signal: AbortSignal): Promise<number | null>;
 
-  /** What we hold on the source (slots), ours or an orphan of ours. */
-  holdings(signal: AbortSignal): Promise<readonly Holding[]>;
+  /** What we hold on the source (slots), ours or an orphan of ours. `branches`: names that {@link branch} may be called with. */
+  holdings(branches: readonly string[], signal: AbortSignal): Promise<readonly Holding[]>;
   /** Drops one holding that is not in use. */
   release(name: string, signal: AbortSignal): Promise<void>;
 
@@ -101,6 +117,13 @@ export interface SnapshotChunk {
    * transaction that was already delivered may be missing: its rows in this chunk are older than what was sent.
    */
   sees(transaction: string): boolean;
+}
+
+export interface Retention {
+  /** Bytes of log that the source keeps for this reader; null: it cannot be told, or there is no place. */
+  readonly retainedBytes: number | null;
+  /** What the settings allow, when it is exceeded; null: it is not. */
+  readonly over: string | null;
 }
 
 export interface Holding {

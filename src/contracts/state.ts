@@ -177,6 +177,8 @@ export interface StatusReport {
   readonly backfill: { readonly rows: number; readonly estimate: number | null; readonly perSecond: number } | null;
   /** ms since a byte last came from the source; null before the first. */
   readonly sourceSilentMs: number | null;
+  /** It has a place of its own in the log, because it fell behind the others; null: it shares theirs. */
+  readonly detached: { readonly retainedBytes: number | null } | null;
 }
 
 export interface StoredStatus {

@@ -420,7 +420,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     return { position, incarnation: this.#options.checkpoint.incarnation, backfill };
   }
 
-  report(sourceSilentMs: number | null): StatusReport {
+  report(sourceSilentMs: number | null): Omit<StatusReport, "detached"> {
     const now = Date.now();
     const closedBy = this.#options.gate.closedBy;
     const backfilling = this.#backfill !== null && this.#backfill.progress !== null;

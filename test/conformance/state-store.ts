@@ -18,6 +18,7 @@ const REPORT: StatusReport = {
   latency: { p50Ms: 2, p99Ms: 9 },
   backfill: null,
   sourceSilentMs: null,
+  detached: null,
 };
 
 export function stateStoreSuite(open: () => Promise<StateHarness>): void {

@@ -50,6 +50,8 @@ export function replicationOn(
     versions: new RelationVersions(),
     log,
     slot,
+    sharedSlot: slot,
+    walBudget: 10 * 2 ** 30,
     publication: slot,
     publicationShared: false,
     schema: "public",

@@ -52,6 +52,7 @@ export function syncWith(overrides: Partial<Sync> = {}): Sync {
     map: null,
     backfill: true,
     batch: { rows: null, bytes: null, ageMs: null },
+    onGap: "stop",
     onTruncate: "stop",
     unchanged: "auto",
     attempts: 5,

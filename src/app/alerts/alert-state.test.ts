@@ -20,6 +20,7 @@ function reportWith(overrides: Partial<StatusReport> = {}): StatusReport {
     latency: null,
     backfill: null,
     sourceSilentMs: 0,
+    detached: null,
     ...overrides,
   };
 }

@@ -71,7 +71,7 @@ export class AlertState {
       case "silent":
         return sourceSilentMs === null ? null : sourceSilentMs > SILENT_MS;
       case "detached":
-        return "detached" in report ? report.detached !== null : null;
+        return report.detached !== null;
     }
   }
 

@@ -50,6 +50,7 @@ test("what is not said has its default", async () => {
       map: null,
       backfill: true,
       batch: { rows: null, bytes: null, ageMs: null },
+      onGap: "stop",
       onTruncate: "ignore",
       unchanged: "auto",
       attempts: 12,

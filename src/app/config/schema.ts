@@ -173,6 +173,10 @@ export const sync = z.strictObject({
       description: "How records are gathered into requests. Default: the destination's own.",
       examples: ["{ rows: 500, age: 20ms }"],
     }),
+  on_gap: z.enum(["stop", "resync"]).default("stop").meta({
+    description:
+      "What happens when the log cannot be read on without a gap (slot lost, database restored, publication changed): wait for a person, or send every row again, as `tailrace resync` does. At most 3 times an hour; then it stops.",
+  }),
   on_truncate: z.enum(["stop", "ignore"]).optional().meta({
     description:
       "What a TRUNCATE of the table does: `stop` the sync, or `ignore` it. Default: `stop` in mode `mirror`, else `ignore`.",

@@ -62,6 +62,7 @@ class SyncReader {
       map,
       backfill: input.backfill ?? mode !== "event",
       batch: { rows: input.batch?.rows ?? null, bytes: input.batch?.bytes ?? null, ageMs: input.batch?.age ?? null },
+      onGap: input.on_gap,
       onTruncate: input.on_truncate ?? (mode === "mirror" ? "stop" : "ignore"),
       unchanged: input.unchanged,
       attempts: input.attempts,

@@ -32,7 +32,11 @@ export class Member implements AsyncDisposable {
   waitsFor: TailraceError | null = null;
   /** Its table is not there (any more), or has no such key: the source is opened without it. */
   modelIsBroken = false;
+  /** What its own place in the log holds; null: it has none. */
+  detached: StatusReport["detached"] = null;
   #backfillLoggedAtMs = Date.now();
+  #closing: Promise<void> | null = null;
+  readonly #resyncsAtMs: number[] = [];
 
   constructor(options: {
     readonly sync: Sync;
@@ -47,8 +51,8 @@ export class Member implements AsyncDisposable {
     this.lease = options.lease;
     this.failures = options.failures;
     this.#observer = options.observer;
-    this.state = options.state;
     this.#deletes = new DeleteGuard(options.sync.maxDeletes);
+    this.state = options.state;
     this.#log = options.log;
     this.#onReport = options.onReport;
   }
@@ -81,6 +85,46 @@ export class Member implements AsyncDisposable {
     return this.pipeline === null
       ? this.state.checkpoint
       : { position: this.pipeline.storedPosition, incarnation: this.state.checkpoint!.incarnation };
+  }
+
+  /** From now on it is `source`'s place that keeps the log for it. */
+  async carryOver(source: Source, { incarnation }: SourceCheckpoint): Promise<void> {
+    const { checkpoint } = this.state;
+    if (checkpoint === null || this.lostItsPlace || source.keeps(checkpoint)) return;
+    await this.lease.commit({ checkpoint: { ...checkpoint, incarnation } });
+    await this.reload();
+  }
+
+  /** It cannot go on without a person; the other syncs do. After a gap it resyncs instead, where it was told to. */
+  async stop(error: TailraceError): Promise<void> {
+    const { code, message, hint, consequence } = error;
+    const resyncs = consequence === "gap" && this.sync.onGap === "resync" && this.#mayResync();
+    try {
+      if (resyncs) {
+        this.#log.warn("the log cannot be read on without a gap; resyncing, as `on_gap` says", {
+          code,
+          error: message,
+        });
+        // What is on its way belongs to the place in the log that is given up.
+        await this.close(GAP_GRACE_MS);
+        await this.lease.commit({ reset: true, checkpoint: null, stopped: null });
+      } else {
+        this.#log.error("the sync stopped", { code, error: message, hint });
+        await this.lease.commit({ stopped: { code, message } });
+      }
+      await this.reload();
+    } catch (failure) {
+      this.#log.error("the stop could not be stored", { error: TailraceError.from(failure).message });
+    }
+  }
+
+  /** Not again and again: each resync sends every row. */
+  #mayResync(): boolean {
+    const nowMs = Date.now();
+    while (this.#resyncsAtMs.length > 0 && nowMs - this.#resyncsAtMs[0]! > RESYNCS_WITHIN_MS) this.#resyncsAtMs.shift();
+    if (this.#resyncsAtMs.length >= MOST_RESYNCS) return false;
+    this.#resyncsAtMs.push(nowMs);
+    return true;
   }
 
   /** Opens writer and pipeline, going on from `start` where there is no checkpoint yet. Throws; then it has no pipeline. */
@@ -166,7 +210,14 @@ export class Member implements AsyncDisposable {
   }
 
   /** Ends the pipeline: lets what is on its way end, stores where it came to. */
-  async close(graceMs: number): Promise<void> {
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs).finally(() => {
+      this.#closing = null;
+    });
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
     const pipeline = this.pipeline;
     if (pipeline === null) return;
     try {
@@ -211,6 +262,7 @@ export class Member implements AsyncDisposable {
       latency: running?.latency ?? null,
       backfill: running?.backfill ?? null,
       sourceSilentMs: this.#silentMs(sourceSilentMs),
+      detached: this.detached,
     };
     this.#onReport?.(this.sync, report, this.pipeline?.counts ?? null);
     await this.lease.report(report);
@@ -242,6 +294,9 @@ export class Member implements AsyncDisposable {
 }
 
 const BACKFILL_LOG_MS = 5_000;
+const GAP_GRACE_MS = 5_000;
+const MOST_RESYNCS = 3;
+const RESYNCS_WITHIN_MS = 3_600_000;
 
 /** The state of a sync that never ran. */
 export const EMPTY: SyncState = {

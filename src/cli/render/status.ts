@@ -2,7 +2,7 @@ import type { BackfillStatus, SyncStatus } from "../../app/status.ts";
 import type { Paint, Style } from "./paint.ts";
 import { printable } from "./printable.ts";
 import { table } from "./table.ts";
-import { count, duration, rate } from "./units.ts";
+import { bytes, count, duration, rate } from "./units.ts";
 
 const PHASE_STYLES: Readonly<Record<SyncStatus["phase"], Style>> = {
   starting: "cyan",
@@ -43,6 +43,7 @@ export function renderStatus(syncs: readonly SyncStatus[], paint: Paint): string
     [
       status.backfill === null ? null : backfill(status.backfill),
       status.reason === null ? null : printable(status.reason),
+      status.detached === null ? null : `detached: ${kept(status.detached)}`,
       status.signals.stream === false
         ? paint("red", `nothing heard from the source for ${duration(status.sourceSilentMs ?? 0)}`)
         : null,
@@ -51,6 +52,10 @@ export function renderStatus(syncs: readonly SyncStatus[], paint: Paint): string
       .join("; "),
   ]);
   return table(COLUMNS, rows);
+}
+
+function kept({ retainedBytes }: NonNullable<SyncStatus["detached"]>): string {
+  return `the source keeps ${retainedBytes === null ? "log" : `${bytes(retainedBytes)} of log`} for it alone`;
 }
 
 function lag({ lagMs, maxLagMs }: SyncStatus, paint: Paint): string {

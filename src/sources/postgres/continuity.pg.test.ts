@@ -197,18 +197,18 @@ describe.each(servers.filter(([, url]) => url !== ""))("PostgreSQL %s", (_versio
       code: "source.slot_busy",
       message: expect.stringMatching(/\d+/),
     });
-    const [holding] = await second.replication.holdings(never);
+    const [holding] = await second.replication.holdings([], never);
     expect(holding).toMatchObject({ name: first.slot, active: true, used: true, kind: "replication slot" });
     await expect(second.replication.release(first.slot, never)).rejects.toMatchObject({ code: "source.slot_busy" });
     stop.abort();
     await reading;
     await until(
-      () => second.replication.holdings(never),
+      () => second.replication.holdings([], never),
       ([one]) => one?.active === false,
       "the slot is free",
     );
     await second.replication.release(first.slot, never);
-    expect(await second.replication.holdings(never)).toEqual([]);
+    expect(await second.replication.holdings([], never)).toEqual([]);
     await expect(second.replication.release("someone_elses", never)).rejects.toMatchObject({ code: "source.config" });
   });
 

@@ -73,10 +73,25 @@ function parseIncarnation(text: string): Incarnation {
   throw new TailraceError("source.gap.cluster", "the checkpoint was not made by this kind of source");
 }
 
+/** The slot that kept the log for this checkpoint when it was stored. Throws as {@link proveContinuity}. */
+export function slotOf(stored: SourceCheckpoint): string {
+  return parseIncarnation(stored.incarnation).slot;
+}
+
+/** Whether everything after this checkpoint is still to be had from the slot. */
+export function serves(slot: Slot | null, stored: SourceCheckpoint): slot is Slot {
+  return (
+    slot !== null && slot.lost === null && slot.confirmedFlush !== null && slot.confirmedFlush <= lsnOf(stored.position)
+  );
+}
+
 export interface Present {
   readonly cluster: Cluster;
+  /** The slot that is read, or that the slot that is read is to be copied from. */
   readonly slotName: string;
   readonly slot: Slot | null;
+  /** Whether a slot is the same source's: where it kept the checkpoint and `slot` serves it too, nothing is missing. */
+  readonly ofFamily: (slot: string) => boolean;
   readonly publicationName: string;
   readonly publication: Publication | null;
   /** OIDs of the tables that are read now, with its name, quoted. */
@@ -106,7 +121,7 @@ export function proveContinuity(stored: SourceCheckpoint, now: Present): void {
       `the server's log ends at ${lsnText(cluster.walEnd)}, before the checkpoint at ${lsnText(lsn)}: it was restored to an older state`,
     );
   }
-  if (then.slot !== now.slotName) {
+  if (then.slot !== now.slotName && !now.ofFamily(then.slot)) {
     throw new TailraceError(
       "source.gap.slot_missing",
       `the checkpoint belongs to slot ${then.slot}, not to ${now.slotName}`,

@@ -6,6 +6,7 @@ import { quoteLiteral } from "../../kit/sql.ts";
 import { close } from "./connection.ts";
 import { asSourceError } from "./source-error.ts";
 import { proveContinuity, readCluster } from "./continuity.ts";
+import { keeperOf } from "./keeper.ts";
 import { publicationStatements, readPublication } from "./publication.ts";
 import { findTables } from "./published-table.ts";
 import { readSlot } from "./slot.ts";
@@ -37,8 +38,10 @@ export async function planReading(
       const publication = await readPublication(client, name);
       if (cluster !== null) {
         const named = new Map([...tables].map(([oid, table]) => [oid, table.sql]));
-        const present = { cluster, slotName, slot, publicationName: name, publication, tables: named };
-        for (const checkpoint of stored) proveContinuity(checkpoint, present);
+        for (const checkpoint of stored) {
+          const keeper = await keeperOf(client, checkpoint, slotName, slot);
+          proveContinuity(checkpoint, { cluster, ...keeper, publicationName: name, publication, tables: named });
+        }
       }
       const { rows } = await client.query<{ version: string }>(
         "SELECT current_setting('server_version_num') AS version",

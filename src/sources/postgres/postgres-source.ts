@@ -9,6 +9,7 @@ import type {
   Holding,
   KeyValues,
   ModelNeeds,
+  Retention,
   SnapshotChunk,
   Source,
   SourceCheckpoint,
@@ -18,7 +19,7 @@ import { check } from "./check.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
 import { type DescribeOptions, describe } from "./describe.ts";
 import { explain } from "./explain.ts";
-import { objectName } from "./object-names.ts";
+import { branchName, objectName } from "./object-names.ts";
 import { RelationVersions } from "./relation-versions.ts";
 import { Replication } from "./replication.ts";
 import type { Settings } from "./settings.ts";
@@ -34,7 +35,7 @@ const MEMBERSHIP_MS = 30_000;
 export class PostgresSource implements Source {
   readonly #settings: Settings;
   readonly #context: SourceContext;
-  readonly #names: { readonly slot: string; readonly publication: string };
+  readonly #names: { readonly slot: string; readonly sharedSlot: string; readonly publication: string };
   readonly #describing: DescribeOptions;
   /** Backfills may hold it for seconds; what the stream asks has a session of its own. */
   readonly #reads: SqlSession;
@@ -42,11 +43,13 @@ export class PostgresSource implements Source {
   readonly #snapshots: SnapshotReader;
   readonly #replication: Replication;
 
-  constructor(settings: Settings, context: SourceContext) {
+  /** `branch`: the sync that this reader is for alone; see Source.branch. */
+  constructor(settings: Settings, context: SourceContext, branch: string | null = null) {
     this.#settings = settings;
     this.#context = context;
-    const slot = settings.slot ?? objectName(context.project, context.name);
-    this.#names = { slot, publication: settings.publication ?? slot };
+    const sharedSlot = settings.slot ?? objectName(context.project, context.name);
+    const slot = branch === null ? sharedSlot : branchName(sharedSlot, branch);
+    this.#names = { slot, sharedSlot, publication: settings.publication ?? sharedSlot };
     this.#describing = { schema: settings.schema, publication: this.#names.publication };
     const { baseDirectory } = context;
     const open = (signal: AbortSignal) => connect(settings, { replication: false, signal, baseDirectory });
@@ -65,6 +68,7 @@ export class PostgresSource implements Source {
       publicationShared: settings.publication !== undefined,
       schema: settings.schema,
       failover: settings.failover,
+      walBudget: settings.wal_budget,
       heartbeatMs: settings.heartbeat_ms,
       silentAfterMs: settings.silent_after_ms,
       membershipMs: MEMBERSHIP_MS,
@@ -117,8 +121,24 @@ export class PostgresSource implements Source {
     return this.#snapshots.estimate(model, signal);
   }
 
-  holdings(signal: AbortSignal): Promise<readonly Holding[]> {
-    return this.#replication.holdings(signal);
+  branch(name: string): Source {
+    return new PostgresSource(this.#settings, this.#context, name);
+  }
+
+  keeps(stored: SourceCheckpoint): boolean {
+    return this.#replication.keeps(stored);
+  }
+
+  retention(signal: AbortSignal): Promise<Retention> {
+    return this.#replication.retention(signal);
+  }
+
+  forget(signal: AbortSignal): Promise<void> {
+    return this.#replication.forget(signal);
+  }
+
+  holdings(branches: readonly string[], signal: AbortSignal): Promise<readonly Holding[]> {
+    return this.#replication.holdings(branches, signal);
   }
 
   release(name: string, signal: AbortSignal): Promise<void> {

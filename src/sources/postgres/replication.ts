@@ -5,12 +5,13 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
 import type { Model } from "../../contracts/model.ts";
-import type { Holding, SourceCheckpoint } from "../../contracts/source.ts";
+import type { Holding, Retention, SourceCheckpoint } from "../../contracts/source.ts";
 import { destroy } from "../../kit/postgres/socket.ts";
 import { close } from "./connection.ts";
 import { asSourceError } from "./source-error.ts";
-import { type Present, incarnationOf, proveContinuity, readCluster, slotLost } from "./continuity.ts";
-import { OUR_PREFIX } from "./object-names.ts";
+import { type Present, incarnationOf, proveContinuity, readCluster, slotLost, slotOf } from "./continuity.ts";
+import { keeperOf } from "./keeper.ts";
+import { OUR_PREFIX, branchName, isOfFamily } from "./object-names.ts";
 import { planReading } from "./plan.ts";
 import { lsnOf, positionAt } from "./position.ts";
 import {
@@ -25,7 +26,7 @@ import { readBatches } from "./reader.ts";
 import type { RelationVersions } from "./relation-versions.ts";
 import { ReplicationStream } from "./replication-stream.ts";
 import type { SqlSession } from "./sql-session.ts";
-import { createSlot, dropSlot, listSlots, readSlot } from "./slot.ts";
+import { type Slot, copySlot, createSlot, dropSlot, listSlots, readSlot } from "./slot.ts";
 import { answerSoon } from "./stream-catalogue.ts";
 import { type Catalogue, TableShapes } from "./table-shapes.ts";
 import { StreamWatch } from "./stream-watch.ts";
@@ -38,7 +39,11 @@ export interface ReplicationOptions {
   readonly versions: RelationVersions;
   readonly log: Log;
   readonly slot: string;
+  /** The slot that the source's syncs share; `slot` is another one where a sync has a place of its own. */
+  readonly sharedSlot: string;
   readonly publication: string;
+  /** Most that the server may keep for this slot, in bytes. */
+  readonly walBudget: number;
   /** The settings name the publication: others may have put tables into it, which are left there. */
   readonly publicationShared: boolean;
   /** Of tables that are named without one. */
@@ -62,6 +67,7 @@ interface Opened {
 /** A walsender that takes longer than this to notice that we left is ended by us. */
 const OWN_WALSENDER_MS = 2000;
 const MAX_WAL_SENDER_TIMEOUT_MS = 10_000;
+const MIB = 1024 * 1024;
 
 export class Replication implements AsyncDisposable {
   readonly #options: ReplicationOptions;
@@ -108,6 +114,7 @@ export class Replication implements AsyncDisposable {
       connect,
       side,
       slot: slotName,
+      sharedSlot,
       publication: publicationName,
       publicationShared,
       schema,
@@ -121,19 +128,19 @@ export class Replication implements AsyncDisposable {
       return await side.use(signal, async (client) => {
         const tables = await findTables(client, models, { schema, publication: publicationName });
         const slot = await readSlot(client, slotName);
+        let copyFrom: string | null = null;
         const before = await readPublication(client, publicationName);
         signal.throwIfAborted();
         // What was read in this process without being stored yet must not be lost either.
         const promised = stored.length > 0 ? stored : this.#opened ? [this.#opened.checkpoint] : [];
-        const present: Present = {
-          cluster,
-          slotName,
-          slot,
-          publicationName,
-          publication: before,
-          tables: new Map([...tables].map(([oid, table]) => [oid, table.sql])),
-        };
-        for (const checkpoint of promised) proveContinuity(checkpoint, present);
+        const named = new Map([...tables].map(([oid, table]) => [oid, table.sql]));
+        for (const checkpoint of promised) {
+          // A branch takes its place from whichever slot has kept the log for the sync. The shared slot must serve by itself.
+          const keeper = await keeperOf(client, checkpoint, sharedSlot, slot, slotName);
+          const present: Present = { cluster, ...keeper, publicationName, publication: before, tables: named };
+          proveContinuity(checkpoint, present);
+          if (keeper.slotName !== slotName) copyFrom = keeper.slotName;
+        }
         if (slot && slot.database !== (await databaseOf(client))) {
           throw new TailraceError(
             "source.config",
@@ -146,7 +153,10 @@ export class Replication implements AsyncDisposable {
         this.#warnOfGenerated(wish, publication);
         const incarnation = incarnationOf(cluster, slotName, publication, [...tables.keys()]);
         const oldest = promised.map((checkpoint) => checkpoint.position).sort()[0];
-        if (oldest !== undefined) return { checkpoint: { position: oldest, incarnation }, publication, tables };
+        if (oldest !== undefined) {
+          if (copyFrom !== null) await this.#carryOver(client, replication, copyFrom, slot, serverVersion);
+          return { checkpoint: { position: oldest, incarnation }, publication, tables };
+        }
         // Nobody has stored anything: what an old slot holds is of no use, and it may be older than the publication,
         // which the server then does not find while it reads.
         if (slot) {
@@ -165,6 +175,72 @@ export class Replication implements AsyncDisposable {
       });
     } finally {
       await close(replication);
+    }
+  }
+
+  /** Makes our slot stand where another one does, which keeps what we need. */
+  async #carryOver(
+    client: pg.Client,
+    replication: pg.Client,
+    from: string,
+    outdated: Slot | null,
+    serverVersion: number,
+  ): Promise<void> {
+    const { slot: name, failover } = this.#options;
+    if (outdated !== null) {
+      if (outdated.activePid !== null && outdated.activePid !== this.#walsenderPid)
+        throw busy(name, outdated.activePid);
+      await this.#freeSlot(client);
+      await dropSlot(client, name);
+    }
+    await copySlot(client, from, name);
+    this.#acked = 0n;
+    // A copy is not kept on standbys, even if what it was copied from is.
+    if (failover && serverVersion >= 170000) {
+      await replication.query(`ALTER_REPLICATION_SLOT ${quoteIdentifier(name)} (FAILOVER true)`);
+    }
+  }
+
+  /** See Source.keeps. */
+  keeps(stored: SourceCheckpoint): boolean {
+    try {
+      return slotOf(stored) === this.#options.slot;
+    } catch {
+      // Not a checkpoint of ours at all: opening says so.
+      return false;
+    }
+  }
+
+  /** See Source.retention. */
+  async retention(signal: AbortSignal): Promise<Retention> {
+    const { side, slot: name, walBudget } = this.#options;
+    try {
+      const retainedBytes = (await side.use(signal, (client) => readSlot(client, name)))?.retainedBytes ?? null;
+      const exceeded = retainedBytes !== null && retainedBytes > walBudget;
+      return {
+        retainedBytes,
+        over: exceeded
+          ? `the server keeps ${Math.round(retainedBytes / MIB)} MB of log in slot ${name}; wal_budget is ${Math.round(walBudget / MIB)} MB`
+          : null,
+      };
+    } catch (error) {
+      throw asSourceError(error);
+    }
+  }
+
+  /** See Source.forget. */
+  async forget(signal: AbortSignal): Promise<void> {
+    const { side, slot: name } = this.#options;
+    try {
+      await side.use(signal, async (client) => {
+        const slot = await readSlot(client, name);
+        if (slot === null) return;
+        await this.#freeSlot(client);
+        await dropSlot(client, name);
+      });
+      this.#opened = null;
+    } catch (error) {
+      throw asSourceError(error);
     }
   }
 
@@ -225,21 +301,22 @@ export class Replication implements AsyncDisposable {
     return this.#stream?.lastByteAtMs ?? null;
   }
 
-  async holdings(signal: AbortSignal): Promise<readonly Holding[]> {
+  async holdings(branches: readonly string[], signal: AbortSignal): Promise<readonly Holding[]> {
     const { side, slot: ours } = this.#options;
+    const used = new Set([ours, ...branches.map((branch) => branchName(ours, branch))]);
     try {
       const slots = await side.use(signal, async (client) => {
         const listed = [...(await listSlots(client, OUR_PREFIX))];
-        const own = listed.some((slot) => slot.name === ours) ? null : await readSlot(client, ours);
-        if (own) listed.push(own);
-        return listed;
+        // A slot that the settings name need not begin as ours do.
+        if (ours.startsWith(OUR_PREFIX)) return listed;
+        return [...listed, ...(await listSlots(client, ours)).filter(({ name }) => isOfFamily(name, ours))];
       });
       return slots.map((slot) => ({
         name: slot.name,
         kind: "replication slot",
         active: slot.activePid !== null,
         retainedBytes: slot.retainedBytes,
-        used: slot.name === ours,
+        used: used.has(slot.name),
         detail: slot.lost
           ? `given up by the server: ${slot.lost}`
           : slot.activePid === null
@@ -253,7 +330,7 @@ export class Replication implements AsyncDisposable {
 
   async release(name: string, signal: AbortSignal): Promise<void> {
     const { side, slot: ours } = this.#options;
-    if (!name.startsWith(OUR_PREFIX) && name !== ours) {
+    if (!name.startsWith(OUR_PREFIX) && !isOfFamily(name, ours)) {
       throw new TailraceError("source.config", `${name} is not a slot of Tailrace`);
     }
     try {

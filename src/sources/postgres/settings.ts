@@ -1,6 +1,14 @@
 import * as z from "zod";
 import { checkAddress, connectionFields } from "../../kit/postgres/settings.ts";
 
+const SIZE = /^\s*(\d+)\s*(MB|GB|TB)\s*$/i;
+const UNITS: Readonly<Record<string, number>> = { MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
+
+function sizeOf(text: string): number {
+  const [, count, unit] = SIZE.exec(text)!;
+  return Number(count) * UNITS[unit!.toUpperCase()]!;
+}
+
 export const settings = z
   .strictObject({
     ...connectionFields,
@@ -24,6 +32,14 @@ export const settings = z
       .default(30_000)
       .describe(
         "How often a message is written into the log of a quiet database, so that the slot moves on. 0: never.",
+      ),
+    wal_budget: z
+      .string()
+      .regex(SIZE, "a size is a number with MB, GB or TB, such as 10 GB")
+      .default("10 GB")
+      .transform(sizeOf)
+      .describe(
+        "Most log that the server may keep for one sync that cannot deliver. Over it, that sync stops, its place is given up, and it must be resynced: the disk of the database is worth more.",
       ),
     silent_after_ms: z
       .int()

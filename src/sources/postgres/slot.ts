@@ -129,6 +129,19 @@ export async function createSlot(client: pg.Client, watcher: pg.Client, wish: Sl
   }
 }
 
+/**
+ * Makes a slot that stands where another one does. It may be read meanwhile; the copy keeps what the other kept when this
+ * was called. Throws `source.config` when every slot of the server is taken.
+ */
+export async function copySlot(client: pg.Client, from: string, to: string): Promise<void> {
+  try {
+    await client.query("SELECT pg_copy_logical_replication_slot($1, $2)", [from, to]);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "53400") throw error;
+    throw new TailraceError("source.config", `the replication slot ${to} cannot be made: ${(error as Error).message}`);
+  }
+}
+
 export async function dropSlot(client: pg.Client, name: string): Promise<void> {
   await client.query("SELECT pg_drop_replication_slot($1)", [name]);
 }

@@ -266,4 +266,5 @@ const REPORT = {
   latency: null,
   backfill: null,
   sourceSilentMs: null,
+  detached: null,
 } as const;

@@ -87,6 +87,7 @@ beforeAll(() => {
       latency: null,
       backfill: null,
       sourceSilentMs: 5,
+      detached: null,
     });
     state.request(sync, { kind: "retry", failures: [`${sync}-1`, `${sync}-2`] });
   }
