@@ -72,6 +72,7 @@ test(
     expect(record?.["dropped_by"]).toMatch(/^.+@.+$/);
     expect(Date.now() - Date.parse(record?.["dropped_at"] ?? "")).toBeLessThan(60_000);
     expect((await tailrace("failures", "list", "users", "--dropped")).stdout).toContain("tin was given up");
+    expect(await tailrace("failures", "list", "users", "--dropped", "--key", "8")).toMatchObject({ code: 2 });
 
     // Refused again, they are listed again, once; accepted, they are gone.
     expect(await json("failures", "retry", "users", "--code", "destination.refused", "--yes")).toMatchObject({

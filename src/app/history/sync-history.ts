@@ -65,7 +65,7 @@ export class SyncHistory implements Observer {
     for (let place = 0; place < entries.length; place += 1) {
       const entry = entries[place]!;
       if (!entry.observed) continue;
-      const { id, op, attempt, record } = deliveries[place]!;
+      const { id, op, attempt, record, bytes } = deliveries[place]!;
       this.#recorder.put({
         ...this.#about(entry),
         what: "sent",
@@ -73,7 +73,8 @@ export class SyncHistory implements Observer {
         op,
         attempt,
         rows: entries.length,
-        record: cut(record.json(), LONGEST_RECORD),
+        // One that is large is not written to JSON a second time only to be cut.
+        record: bytes > LARGE_BYTES ? `… (about ${bytes} bytes)` : cut(record.json(), LONGEST_RECORD),
       });
     }
   }
@@ -120,3 +121,4 @@ export class SyncHistory implements Observer {
 }
 
 const GAP_EVERY_MS = 1_000;
+const LARGE_BYTES = 64 * 1024;

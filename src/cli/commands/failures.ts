@@ -66,6 +66,8 @@ retry and drop ask the process that runs the sync and wait up to 10 seconds for 
     switch (what) {
       case "list":
         if (ids.length > 0) throw new UsageError("`failures list` takes no IDs; `failures show` does.");
+        if (values["dropped"] === true && query !== null)
+          throw new UsageError("`--dropped` lists all that were dropped; it takes only --limit and --offset.");
         return values["dropped"] === true
           ? listDropped(context, config, sync, values)
           : list(context, config, sync, query ?? undefined, values);
