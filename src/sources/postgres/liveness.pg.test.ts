@@ -1,5 +1,6 @@
 // The stream lives as long as the server does, whatever the reader does; and it is given up when the server is gone.
 import { type Socket, connect as dial, createServer } from "node:net";
+import process from "node:process";
 import { expect, inject, test } from "vitest";
 import { startServer } from "../../cli/demo/embedded-postgres.ts";
 import { testDatabase } from "../../../test/support/postgres.ts";
@@ -107,6 +108,58 @@ test("silence while the reader waits ends the reading, soon", async () => {
   expect(await source.read(start.position, (seen) => seen.length === 2)).toHaveLength(2);
   expect(Date.now() - swallowedAtMs).toBeLessThan(10_000);
 });
+
+test("a server process that is stopped is silence too, and once it is gone the reading goes on", async () => {
+  await using server = await startServer();
+  await using database = await testDatabase(server.url());
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  await using source = replicationOn(database, { silentAfterMs: 900 });
+  const start = await source.open(["t"]);
+  await database.sql("INSERT INTO t VALUES (1)");
+  const reading = source.replication.read(start.position, never)[Symbol.asyncIterator]();
+  await nextWithRows(reading);
+  const waiting = nextWithRows(reading).catch((error: unknown) => error);
+  const [{ pid }] = (await database.rows("SELECT active_pid::text AS pid FROM pg_replication_slots")) as [
+    { pid: string },
+  ];
+  process.kill(Number(pid), "SIGSTOP");
+  try {
+    await database.sql("INSERT INTO t VALUES (2)");
+    expect(await waiting).toMatchObject({ code: "source.silent" });
+  } finally {
+    process.kill(Number(pid), "SIGCONT");
+  }
+  await source.open(["t"], [start]);
+  expect(await source.read(start.position, (seen) => seen.length === 2)).toHaveLength(2);
+});
+
+test.each(["0", "1h"])(
+  "with wal_sender_timeout = %s one connection lasts, and the server hears of us every few seconds",
+  async (setting) => {
+    await using database = await testDatabase();
+    await database.sql(
+      `CREATE TABLE t (id int PRIMARY KEY); ALTER DATABASE ${database.name} SET wal_sender_timeout = '${setting}'`,
+    );
+    await using source = replicationOn(database);
+    const start = await source.open(["t"]);
+    const stop = new AbortController();
+    const reading = (async () => {
+      for await (const _ of source.replication.read(start.position, stop.signal));
+    })();
+    const heard = () =>
+      database.rows(
+        `SELECT s.pid::text, s.reply_time::text AS at FROM pg_stat_replication s
+           JOIN pg_replication_slots r ON r.active_pid = s.pid WHERE r.slot_name = $1`,
+        [source.slot],
+      );
+    const [first] = await until(heard, ([row]) => typeof row?.["at"] === "string", "the server has heard of us");
+    const times = new Set([first!["at"]]);
+    const [last] = await until(heard, ([row]) => times.add(row!["at"]).size > 2, "and hears again");
+    expect(last!["pid"]).toBe(first!["pid"]);
+    stop.abort();
+    await reading;
+  },
+);
 
 test("a connection that breaks ends the reading; opened again, it goes on", async () => {
   await using database = await testDatabase();
