@@ -1,12 +1,13 @@
 import { inject, test } from "vitest";
 import type { Scenario } from "./scenario.ts";
+import { backfill } from "./scenarios/backfill.ts";
 import { failpoints } from "./scenarios/failpoints.ts";
 import { kills } from "./scenarios/kills.ts";
 import { memory } from "./scenarios/memory.ts";
 import { receiverFaults } from "./scenarios/receiver-faults.ts";
 import { sigterm } from "./scenarios/sigterm.ts";
 
-test.each([failpoints, kills, sigterm, receiverFaults, memory])(
+test.each([failpoints, kills, sigterm, receiverFaults, backfill, memory])(
   "$name: $summary",
   { timeout: 240_000 },
   async (scenario: Scenario) => {

@@ -1,4 +1,5 @@
 import type { Scenario } from "../scenario.ts";
+import { backfill } from "./backfill.ts";
 import { continuity } from "./continuity.ts";
 import { failpoints } from "./failpoints.ts";
 import { kills } from "./kills.ts";
@@ -19,6 +20,7 @@ export const SCENARIOS: readonly Scenario[] = [
   failpoints,
   kills,
   sigterm,
+  backfill,
   receiverFaults,
   poison,
   network,
