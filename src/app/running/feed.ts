@@ -94,11 +94,11 @@ export class Feed {
     this.#round?.end("end");
   }
 
-  /** Takes a member out while the others go on. What it has on its way may take a moment to end, not longer. */
+  /** Takes a member out while the others go on; resolves when what it had on its way has ended. */
   async release(member: Member): Promise<void> {
     this.members.delete(member);
     this.#readers.delete(member);
-    await member.close(LEAVING_MS);
+    await member.close(GRACE_MS);
   }
 
   async #runRound(signal: AbortSignal): Promise<"again" | "end"> {
@@ -391,7 +391,6 @@ function needsPerson({ consequence }: TailraceError): boolean {
 }
 
 const MIN_BUDGET_BYTES = 2 * 1024 * 1024;
-const LEAVING_MS = 1_000;
 const REPORT_MS = 1_000;
 const CONTROL_MS = 250;
 const RETRY_MEMBER_MS = 5_000;

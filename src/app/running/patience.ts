@@ -23,5 +23,5 @@ export class Patience<T extends object> {
   }
 }
 
-const LIMIT_MS = 2_000;
+const LIMIT_MS = 500;
 const FORGOTTEN = 0.2;

@@ -2,6 +2,7 @@ import type { Scenario } from "../scenario.ts";
 import { backfill } from "./backfill.ts";
 import { continuity } from "./continuity.ts";
 import { failpoints } from "./failpoints.ts";
+import { isolation } from "./isolation.ts";
 import { kills } from "./kills.ts";
 import { liveness } from "./liveness.ts";
 import { memory } from "./memory.ts";
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   poison,
   network,
   takeover,
+  isolation,
   liveness,
   continuity,
   wal,
