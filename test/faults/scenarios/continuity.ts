@@ -85,6 +85,10 @@ syncs: { t: { model: t, destination: receiver, mode: mirror } }
     clearTimeout(timer);
     return code === 0 ? null : (stopCode(engine) ?? engine.stderr.at(-1) ?? `exit ${code}`);
   };
+  const resync = async (): Promise<void> => {
+    await using request = start("resync", "t");
+    await request.exit;
+  };
   let rows = 0;
   const stage: Stage = {
     server,
@@ -100,6 +104,7 @@ syncs: { t: { model: t, destination: receiver, mode: mirror } }
       const problem = await once();
       if (problem !== null) throw new Error(`${gap.name}: could not deliver: ${problem}`);
     },
+    resync,
     another: async () => stack.use(await serverOf(version, log, gap.server)),
     lead: (to) => {
       leadsTo = to;
@@ -132,10 +137,7 @@ syncs: { t: { model: t, destination: receiver, mode: mirror } }
   }
   const silent = said === null && (await missing()) > 0;
   await gap.mend?.(stage);
-  if (said !== null) {
-    await using request = start("resync", "t");
-    await request.exit;
-  }
+  if (said !== null) await resync();
   const problem = await once();
   if (problem !== null) log(`${gap.name}: after a resync: ${problem}`);
   return {
