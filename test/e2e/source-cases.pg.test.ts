@@ -4,7 +4,7 @@ import { startServer } from "../../src/cli/demo/embedded-postgres.ts";
 import { type Exit, runCli, startCli } from "../support/cli.ts";
 import { rowsOf } from "../support/ledger-order.ts";
 import { compare } from "../support/oracle.ts";
-import { type TestDatabase, testDatabase } from "../support/postgres.ts";
+import { type TestDatabase, databaseAt, testDatabase } from "../support/postgres.ts";
 import { type TestProject, testProject } from "../support/project.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { OK, status } from "../support/receiver-script.ts";
@@ -16,7 +16,7 @@ const SERVERS = [
 
 const CLEAN: Exit = { code: 0, signal: null };
 
-function project(database: TestDatabase, receiver: Receiver, table: string): Promise<TestProject> {
+function project(database: Pick<TestDatabase, "url">, receiver: Receiver, table: string): Promise<TestProject> {
   return testProject(`
 sources: { db: { type: postgres, url: "${database.url}" } }
 models: { m: { source: db, table: ${JSON.stringify(table)} } }
@@ -236,4 +236,35 @@ test("prepared transactions, thousands of savepoints, foreign messages, origins 
     rows: 5005,
     equal: true,
   });
+});
+
+test("the server crashes, and crashes again; the engine goes on by itself each time, and nothing is missing", async () => {
+  await using server = await startServer();
+  const url = new URL(server.url());
+  url.pathname = "/postgres";
+  {
+    await using database = await databaseAt(url.href);
+    await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  }
+  await using receiver = await startReceiver();
+  await using at = await project({ url: url.href }, receiver, "public.t");
+  await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+  await engine.waitFor(/"started"/);
+  for (let life = 1; life <= 3; life += 1) {
+    await using database = await databaseAt(url.href);
+    await database.sql(`INSERT INTO t SELECT g FROM generate_series(${life * 1000}, ${life * 1000 + 499}) g`);
+    // In the last life everything arrives, before that as much as may be.
+    if (life === 3) await receiver.until(({ counts }) => counts.acknowledgedRows >= 1500, 60_000);
+    else {
+      await server.crash();
+      await server.start();
+    }
+  }
+  await using database = await databaseAt(url.href);
+  expect(await compare(receiver.ledger.entries, database, { table: "public.t", key: ["id"] })).toMatchObject({
+    rows: 1500,
+    equal: true,
+  });
+  engine.kill("SIGTERM");
+  expect(await engine.exit).toEqual(CLEAN);
 });
