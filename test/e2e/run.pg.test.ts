@@ -103,7 +103,7 @@ sources: { db: { type: postgres, url: "${database.url}" } }
 models: { load: { source: db, table: public.load } }
 destinations: { other: { type: postgres, url: "${target.url}", create_tables: true } }
 syncs:
-  mirror: { model: load, destination: other, object: load, mode: mirror }
+  mirror: { model: load, destination: other, object: load, mode: mirror, max_deletes: 100% }
   events: { model: load, destination: other, object: events, mode: event, map: { id: id, version: version } }
 `);
   await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });

@@ -19,7 +19,7 @@ test(
 sources: { db: { type: postgres, url: "${database.url}" } }
 models: { load: { source: db, table: public.load } }
 destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private: true } }
-syncs: { load: { model: load, destination: receiver, mode: mirror } }
+syncs: { load: { model: load, destination: receiver, mode: mirror, max_deletes: 100% } }
 `);
     await using first = startCli(["run", "-c", at.folder], { cwd: at.folder });
     await using load = forkLoad({ url: database.url, changes: 1e6, keys: 300, seed: 3, ratePerSecond: 1000 });

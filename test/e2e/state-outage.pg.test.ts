@@ -22,7 +22,7 @@ state: { type: postgres, url: "${proxy.through(state.url)}" }
 sources: { db: { type: postgres, url: "${source.url}" } }
 models: { load: { source: db, table: public.load } }
 destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private: true } }
-syncs: { load: { model: load, destination: receiver, mode: mirror } }
+syncs: { load: { model: load, destination: receiver, mode: mirror, max_deletes: 100% } }
 `);
   await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
   await using load = forkLoad({ url: source.url, changes: 20_000, keys: 300, seed: 9, ratePerSecond: 200 });

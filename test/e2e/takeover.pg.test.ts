@@ -17,7 +17,7 @@ state: { type: postgres, url: "${state.url}" }
 sources: { db: { type: postgres, url: "${source.url}" } }
 models: { load: { source: db, table: public.load } }
 destinations: { receiver: { type: webhook, url: "${receiver}", allow_private: true } }
-syncs: { load: { model: load, destination: receiver, mode: mirror } }
+syncs: { load: { model: load, destination: receiver, mode: mirror, max_deletes: 100% } }
 `;
 
 test("the active process is killed under load: the other takes over, loses nothing and inverts nothing", async () => {

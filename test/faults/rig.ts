@@ -60,7 +60,7 @@ sources: { db: { type: postgres, url: "${source}" } }
 models: { load: { source: db, table: ${TABLE} } }
 destinations:
   receiver: { type: webhook, url: "${target}", allow_private: true, ${options.destination ?? DESTINATION} }
-syncs: { load: { model: load, destination: receiver, mode: mirror } }
+syncs: { load: { model: load, destination: receiver, mode: mirror, max_deletes: 100% } }
 ${options.config ?? ""}
 `),
   );

@@ -15,7 +15,7 @@ async function create(setting: Setting): Promise<Subject> {
 sources: { db: { type: postgres, url: "${databaseUrl}", slot: ${slot} } }
 models: { rows: { source: db, table: ${table} } }
 destinations: { receiver: { type: webhook, url: "${receiverUrl}", allow_private: true${batch}${timeout} } }
-syncs: { ${name}: { model: rows, destination: receiver, mode: mirror } }
+syncs: { ${name}: { model: rows, destination: receiver, mode: mirror, max_deletes: 100% } }
 `);
   const run = (...options: string[]): ReturnType<typeof startCli> =>
     startCli(["run", ...options, "-c", project.folder], { cwd: project.folder });

@@ -37,7 +37,7 @@ sources: { db: { type: postgres, url: "${database.url}" } }
 models: { load: { source: db, table: ${TABLE} } }
 destinations:
   receiver: { type: webhook, url: "${sink.url}", allow_private: true, batch: { format: array, rows: 500 } }
-syncs: { load: { model: load, destination: receiver, mode: mirror } }
+syncs: { load: { model: load, destination: receiver, mode: mirror, max_deletes: 100% } }
 `);
     await using load = forkLoad({
       url: database.url,

@@ -37,7 +37,7 @@ models: { load: { source: db, table: public.load } }
 destinations:
 ${receivers.map(({ url }, i) => `  d${i + 1}: { type: webhook, url: "${url}", allow_private: true, batch: { format: array, rows: 500 } }`).join("\n")}
 syncs:
-${names.map((name, i) => `  ${name}: { model: load, destination: d${i + 1}, mode: mirror }`).join("\n")}
+${names.map((name, i) => `  ${name}: { model: load, destination: d${i + 1}, mode: mirror, max_deletes: 100% }`).join("\n")}
 `),
     );
     const dead = receivers.at(-1)!;
@@ -55,10 +55,10 @@ ${names.map((name, i) => `  ${name}: { model: load, destination: d${i + 1}, mode
       });
       const latency: number[] = [];
       const loaded = load.done;
-      let over = false;
-      void loaded.finally(() => (over = true)).catch(() => {});
+      const over = new AbortController();
+      void loaded.finally(() => over.abort()).catch(() => {});
       let sharedBehind = 0;
-      while (!over) {
+      while (!over.signal.aborted) {
         const status = await readStatus(at.folder);
         for (const { sync, p99_ms } of status) if (sync !== names.at(-1) && p99_ms !== null) latency.push(p99_ms);
         const [slot] = await database.rows(
@@ -66,7 +66,7 @@ ${names.map((name, i) => `  ${name}: { model: load, destination: d${i + 1}, mode
             WHERE database = current_database() AND slot_name::text NOT LIKE '%\\_\\_%'`,
         );
         sharedBehind = Number(slot?.["behind"] ?? 0);
-        await delay(SAMPLE_MS);
+        await delay(SAMPLE_MS, undefined, { signal: over.signal }).catch(() => {});
       }
       const { changes } = await loaded;
       latency.sort((a, b) => a - b);
