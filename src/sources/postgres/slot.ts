@@ -82,12 +82,19 @@ export interface SlotWish {
 export async function createSlot(client: pg.Client, watcher: pg.Client, wish: SlotWish): Promise<bigint> {
   const pid = await backendPid(client);
   let blocker: string | null = null;
-  const timer = setTimeout(() => void lookForBlocker(), wish.blockedAfterMs / 2);
+  // Looked for until it is found: on a busy machine the wait may begin late.
+  let looking = false;
+  const timer = setInterval(() => {
+    if (!looking && blocker === null) void lookForBlocker();
+  }, wish.blockedAfterMs / 8);
   const lookForBlocker = async () => {
+    looking = true;
     try {
       blocker = await blockerOf(watcher, pid);
     } catch {
       // Only for the message; the statement itself reports what is wrong.
+    } finally {
+      looking = false;
     }
   };
   // lock_timeout ends the wait for a transaction; statement_timeout is not always looked at here. The cancel is for
@@ -123,7 +130,7 @@ export async function createSlot(client: pg.Client, watcher: pg.Client, wish: Sl
     }
     throw error;
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
     clearTimeout(cancel);
     await client.query("SET lock_timeout = 0").catch(() => {});
   }
