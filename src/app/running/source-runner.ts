@@ -46,6 +46,8 @@ export class SourceRunner implements FeedOwner {
   readonly #left = new Map<Member, Source>();
   readonly #since = new WeakMap<Member, { detachedAtMs: number; stayUntilMs: number; idleSinceMs: number }>();
   readonly #running = new Map<Feed, Promise<void>>();
+  /** Syncs between two feeds. */
+  readonly #moves = new Set<Promise<void>>();
   #over = new AbortController();
   #failure: unknown = null;
   #acked: Position | null = null;
@@ -133,7 +135,7 @@ export class SourceRunner implements FeedOwner {
         }
       }
       this.#start(this.#shared);
-      while (this.#running.size > 0) await Promise.race(this.#running.values());
+      while (this.#running.size + this.#moves.size > 0) await Promise.race([...this.#running.values(), ...this.#moves]);
       if (this.#failure !== null) throw this.#failure;
     } finally {
       signal.removeEventListener("abort", stop);
@@ -196,7 +198,10 @@ export class SourceRunner implements FeedOwner {
   }
 
   #leaveShared(member: Member, why: string): void {
-    void this.#detach(member, why).catch((error: unknown) => this.#failed(error));
+    const move = this.#detach(member, why)
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => this.#moves.delete(move));
+    this.#moves.add(move);
   }
 
   async #detach(member: Member, why: string): Promise<void> {
