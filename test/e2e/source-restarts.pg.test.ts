@@ -11,6 +11,8 @@ import { prng } from "../support/prng.ts";
 import { testProject } from "../support/project.ts";
 import { startReceiver } from "../support/receiver.ts";
 
+const KILLS = 32;
+
 /** Resident memory of a process, in bytes (Linux). */
 function residentOf(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
@@ -35,7 +37,11 @@ syncs: { load: { model: load, destination: hook, mode: mirror, max_deletes: 100%
     await receiver.until(({ counts }) => counts.acknowledgedRows > 50);
     const ours = "application_name = 'tailrace' AND datname = current_database()";
     const resident: number[] = [];
-    for (let kill = 0; kill < 60; kill += 1) {
+    const reads = async (): Promise<boolean> =>
+      (await database.rows("SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND active"))
+        .length > 0;
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      await expect.poll(reads, { timeout: 30_000, interval: 20 }).toBe(true);
       // Any of its sessions, or all: the stream while it is opened, reads, or is told a position; the one for questions.
       const one = random.chance(0.5) ? "ORDER BY random() LIMIT 1" : "";
       await database.sql(
@@ -58,10 +64,13 @@ syncs: { load: { model: load, destination: hook, mode: mirror, max_deletes: 100%
     expect(orderOf(receiver.ledger.entries).inversions).toEqual([]);
     expect(overlaps(receiver.ledger.entries)).toEqual([]);
     // What it had grown to after half of the kills is what it has after all of them, but for noise.
-    const [half, end] = [Math.max(...resident.slice(10, 30)), Math.min(...resident.slice(50))];
+    const [half, end] = [
+      Math.max(...resident.slice(KILLS / 4, KILLS / 2)),
+      Math.min(...resident.slice((3 * KILLS) / 4)),
+    ];
     expect(end / half).toBeLessThan(1.1);
-    expect(engine.stdout.filter((line) => line.includes("source.unreachable")).length).toBeGreaterThan(20);
-  engine.kill("SIGTERM");
+    expect(engine.stdout.filter((line) => line.includes("source.unreachable")).length).toBeGreaterThan(KILLS / 2);
+    engine.kill("SIGTERM");
     expect(await engine.exit).toEqual({ code: 0, signal: null });
   },
 );
