@@ -145,14 +145,17 @@ describe("a sync that does not run", () => {
   );
 
   test("loses its place alone when the source would have to keep too much for it", { timeout: 120_000 }, async () => {
-    await using stage = await twoSyncs({ source: "wal_budget: 16 MB" });
+    await using stage = await twoSyncs({ source: "wal_budget: 32 MB" });
     await using engine = startCli(["run", "-c", stage.folder], { cwd: stage.folder });
     await engine.waitFor(/"started"/);
     await stage.insert(1, 10);
     await stage.bothHave(10);
     await stage.ill.down();
-    for (let i = 0; i < 12; i += 1) await stage.insert(1000 + i * 2000, 2999 + i * 2000);
-    await stage.well.until(({ counts }) => counts.acknowledgedRows >= 24_010, 60_000);
+    // Step by step: what the others need must stay under the budget.
+    for (let i = 0; i < 12; i += 1) {
+      await stage.insert(1000 + i * 2000, 2999 + i * 2000);
+      await stage.well.until(({ counts }) => counts.acknowledgedRows >= 2010 + i * 2000, 30_000);
+    }
     await engine.waitFor(/source\.gap\.over_budget/, 60_000);
     await vi.waitFor(async () => expect(await stage.own()).toBeUndefined(), { timeout: 30_000, interval: 200 });
     await stage.insert(50_000, 50_010);

@@ -60,6 +60,7 @@ export class Feed {
   #readers = new Set<Member>();
   #openFailures = 0;
   #obeying: Promise<void> = Promise.resolve();
+  #ticking: Promise<void> | null = null;
   #leaves = false;
 
   constructor(options: FeedOptions) {
@@ -348,10 +349,17 @@ export class Feed {
       if (Date.now() - reportedAtMs >= REPORT_MS) {
         reportedAtMs = Date.now();
         this.#report(round);
-        await this.#options.owner.tick(this);
+        this.#tick();
       }
       await delay(CONTROL_MS, undefined, { signal: round.signal }).catch(() => {});
     }
+  }
+
+  /** Beside the reports: it asks the source, which may not answer. */
+  #tick(): void {
+    this.#ticking ??= this.#options.owner.tick(this).finally(() => {
+      this.#ticking = null;
+    });
   }
 
   /** One after the other, so that no request is obeyed twice. */

@@ -378,7 +378,9 @@ export class SourceRunner implements FeedOwner {
     const nowMs = Date.now();
     if (nowMs - (this.#lookedAtMs.get(feed) ?? 0) < RETENTION_MS) return;
     this.#lookedAtMs.set(feed, nowMs);
-    const { retainedBytes, over } = await feed.source.retention(this.#over.signal);
+    const { retainedBytes, over } = await feed.source.retention(
+      AbortSignal.any([this.#over.signal, AbortSignal.timeout(RETENTION_MS)]),
+    );
     if (feed.detached) for (const member of feed.members) member.detached = { retainedBytes };
     const holding = [...feed.members].filter((member) => member.stored !== null && !member.lostItsPlace);
     // All have lost their place, and nobody is about to take one.
