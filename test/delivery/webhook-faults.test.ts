@@ -210,7 +210,7 @@ test("a receiver that asks for a pause gets no request within it, of any row (F1
     const within = requests.filter(
       ({ arrivedNs }) => arrivedNs > answeredNs! + 20_000_000n && arrivedNs < answeredNs! + 1_000_000_000n,
     );
-    // As many as were in flight; a second without a pause would be hundreds. That it is none that was not, lane.test.ts and gate.test.ts prove.
+    // As many as were in flight; a second without a pause would be hundreds. That it is none that was not, gate.prop.test.ts and lane.test.ts prove.
     expect(within.length).toBeLessThan(4);
   }
 });

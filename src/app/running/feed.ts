@@ -60,7 +60,7 @@ export class Feed {
   #readers = new Set<Member>();
   #openFailures = 0;
   #obeying: Promise<void> = Promise.resolve();
-  #ticking: Promise<void> | null = null;
+  #isTicking = false;
   #leaves = false;
 
   constructor(options: FeedOptions) {
@@ -357,8 +357,10 @@ export class Feed {
 
   /** Beside the reports: it asks the source, which may not answer. */
   #tick(): void {
-    this.#ticking ??= this.#options.owner.tick(this).finally(() => {
-      this.#ticking = null;
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    void this.#options.owner.tick(this).finally(() => {
+      this.#isTicking = false;
     });
   }
 
