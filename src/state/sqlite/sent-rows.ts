@@ -3,6 +3,31 @@ import type { Connection } from "./connection.ts";
 
 const COVERED = 20_000;
 
+/** Records that are new are the rule in a backfill, records that are there already elsewhere: two statements, of which the second is often spared. */
+interface Put {
+  readonly insert: string;
+  readonly update: string;
+}
+
+const COUNT = "SELECT json_array_length(?) AS rows";
+
+const PLAIN: Put = {
+  insert: "INSERT OR IGNORE INTO sent (sync, key, generation) SELECT ?1, value, ?2 FROM json_each(?3)",
+  update: `
+    UPDATE sent SET generation = ?2, detail = NULL
+    WHERE sync = ?1 AND key IN (SELECT value FROM json_each(?3)) AND (generation <> ?2 OR detail IS NOT NULL)`,
+};
+
+const DETAILED: Put = {
+  insert: `
+    INSERT OR IGNORE INTO sent (sync, key, generation, detail)
+    SELECT ?1, value ->> 0, ?2, value -> 1 FROM json_each(?3)`,
+  update: `
+    UPDATE sent SET generation = ?2, detail = new.detail
+    FROM (SELECT value ->> 0 AS key, value -> 1 AS detail FROM json_each(?3)) AS new
+    WHERE sent.sync = ?1 AND sent.key = new.key AND (sent.generation <> ?2 OR sent.detail IS NOT new.detail)`,
+};
+
 /** The rows of table `sent`: the records that each sync may have at its destination. Lists of keys come as JSON, which SQLite takes apart itself. */
 export class SentRows {
   readonly #connection: Connection;
@@ -33,42 +58,16 @@ export class SentRows {
   announce(id: number, generation: number, plain: string | null, detailed: string | null): number {
     return this.#connection.write("volatile", () => {
       this.#unsynced = true;
-      let added = 0;
-      if (plain !== null) {
-        added += this.#connection.run(
-          "INSERT OR IGNORE INTO sent (sync, key, generation) SELECT ?1, value, ?2 FROM json_each(?3)",
-          id,
-          generation,
-          plain,
-        );
-        this.#connection.run(
-          `UPDATE sent SET generation = ?2, detail = NULL
-           WHERE sync = ?1 AND key IN (SELECT value FROM json_each(?3)) AND (generation <> ?2 OR detail IS NOT NULL)`,
-          id,
-          generation,
-          plain,
-        );
-      }
-      if (detailed !== null) {
-        added += this.#connection.run(
-          `INSERT OR IGNORE INTO sent (sync, key, generation, detail)
-           SELECT ?1, value ->> 0, ?2, value -> 1 FROM json_each(?3)`,
-          id,
-          generation,
-          detailed,
-        );
-        this.#connection.run(
-          `UPDATE sent SET generation = ?2, detail = new.detail
-           FROM (SELECT value ->> 0 AS key, value -> 1 AS detail FROM json_each(?3)) AS new
-           WHERE sent.sync = ?1 AND sent.key = new.key
-             AND (sent.generation <> ?2 OR sent.detail IS NOT new.detail)`,
-          id,
-          generation,
-          detailed,
-        );
-      }
-      return added;
+      const added = plain === null ? 0 : this.#put(PLAIN, id, generation, plain);
+      return added + (detailed === null ? 0 : this.#put(DETAILED, id, generation, detailed));
     });
+  }
+
+  #put({ insert, update }: Put, id: number, generation: number, list: string): number {
+    const added = this.#connection.run(insert, id, generation, list);
+    const all = Number(this.#connection.get(COUNT, list)?.["rows"]);
+    if (added < all) this.#connection.run(update, id, generation, list);
+    return added;
   }
 
   /** `keys`: JSON. */
