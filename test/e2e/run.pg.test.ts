@@ -181,6 +181,19 @@ describe("operating", () => {
     expect(difference).toMatchObject({ rows: 2, equal: true });
   });
 
+  test("a run that is to catch up ends when the source refuses the password", { timeout: 60_000 }, async () => {
+    await using database = await testDatabase();
+    await database.sql("CREATE TABLE users (id int PRIMARY KEY)");
+    await using receiver = await startReceiver();
+    const url = new URL(database.url);
+    url.username = "nobody_of_that_name";
+    const users = "users: { model: users, destination: receiver }";
+    await using at = await testProject(webhookTo({ ...database, url: url.href }, receiver, users));
+    const { code, stdout, stderr } = await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
+    expect(code).not.toBe(0);
+    expect(stdout + stderr).toContain("source.auth");
+  });
+
   test("a dropped table stops its sync by name; the other syncs of the source go on", { timeout: 90_000 }, async () => {
     await using database = await testDatabase();
     await database.sql("CREATE TABLE users (id int PRIMARY KEY, name text); CREATE TABLE load (id int PRIMARY KEY)");

@@ -325,7 +325,8 @@ export class Feed {
       round.end("again");
       return;
     }
-    if (this.#options.once && needsPerson(failure)) throw failure;
+    // Credentials that are refused may be accepted later; whoever waits for a run to end wants to know now.
+    if (this.#options.once && (needsPerson(failure) || failure.consequence === "auth")) throw failure;
     if (this.detached && needsPerson(failure)) return this.#options.owner.refused(this, failure);
     this.#openFailures += 1;
     const waitMs = backoffMs(this.#openFailures, 500, failure.consequence === "transient" ? 15_000 : 60_000);
