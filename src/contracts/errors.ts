@@ -143,6 +143,11 @@ export const CATALOGUE = {
     meaning: "The destination refused the credentials.",
     hint: "Renew the token or password; the sync goes on by itself once it is accepted.",
   },
+  "secret.unavailable": {
+    consequence: "auth",
+    meaning: "A secret that is kept in a file, or that a command prints, could not be had.",
+    hint: "See that the file is there and readable, or that the command ends well; it is tried again by itself.",
+  },
   "destination.config": {
     consequence: "config",
     meaning:

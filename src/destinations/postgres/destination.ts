@@ -38,7 +38,7 @@ export class PostgresDestination implements Destination {
     this.#settings = settings;
     this.#context = context;
     this.#sessions = new Sessions(
-      clientConfig(settings, { baseDirectory: context.baseDirectory, codes: CODES }),
+      () => clientConfig(settings, { baseDirectory: context.baseDirectory, codes: CODES }),
       settings.pool,
     );
     this.limits = {

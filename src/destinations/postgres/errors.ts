@@ -127,13 +127,14 @@ function typeIn(message: string): string | null {
 
 const WORDS: ConnectionWords = {
   peer: "destination",
-  codes: { tls: "destination.config", auth: "destination.auth", unreachable: "destination.unreachable" },
+  // A certificate that has expired or whose authority is new is mended at the other end, or in a file that is read again.
+  codes: { tls: "destination.unreachable", auth: "destination.auth", unreachable: "destination.unreachable" },
 };
 
 function brokenConnection(error: unknown, phase: Phase): TailraceError {
   if (phase === "connecting") {
     const named = connectionError(error, WORDS);
-    if (named.code !== "destination.config") return named;
+    if (!named.message.startsWith("TLS ")) return named;
     const fix = "give the CA with `tls: { ca: FILE }`, or choose a weaker `tls.mode` knowingly";
     return new TailraceError(named.code, `${named.message}: ${fix}`);
   }

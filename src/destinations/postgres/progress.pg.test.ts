@@ -165,7 +165,7 @@ test("a transaction whose process is frozen is ended by the server, before who w
   await writer.transactional!.writeWith([event("1")], "one", NEVER);
   const settings = connector.settings.parse({ url: database.url });
   const codes = { config: "destination.config", tls: "destination.config" } as const;
-  await using sessions = new Sessions(clientConfig(settings, { baseDirectory: "/", codes }), 1);
+  await using sessions = new Sessions(() => clientConfig(settings, { baseDirectory: "/", codes }), 1);
   const frozen = new OwnProgress("s");
   const loaded: (string | null)[] = [];
   let taken: number | null = null;

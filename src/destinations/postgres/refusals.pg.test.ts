@@ -89,7 +89,13 @@ describe.each(SERVERS)("PostgreSQL $version", ({ version, url }) => {
       expect(await codes({ port: 1 })).toBe("destination.unreachable");
       expect(await codes({ database: "no_such_database" })).toBe("destination.config");
       // A server without TLS is never talked to in plain text when TLS is asked for.
-      expect(await codes({ tls: "require" })).toBe("destination.config");
+      await using plain = destination(database, { tls: "require" });
+      expect(await failure(plain.open(target({ shape }), NEVER))).toMatchObject({
+        code: "destination.unreachable",
+        message: expect.stringMatching(
+          /^TLS to the destination failed: the server does not offer TLS: .*choose a weaker `tls.mode` knowingly/,
+        ),
+      });
     });
 
     test("a text that is too long for a column is refused, not cut; a table that was altered is read anew", async () => {

@@ -1,6 +1,5 @@
 // Connections to the destination's database, each set up once so that texts mean the same on all of them.
-import type pg from "pg";
-import { Pool } from "pg";
+import pg from "pg";
 import type { TailraceError } from "../../contracts/errors.ts";
 import { sqlState } from "../../kit/postgres/errors.ts";
 import { destroy } from "../../kit/postgres/socket.ts";
@@ -54,9 +53,14 @@ export class Sessions implements AsyncDisposable {
   readonly #pool: pg.Pool;
   readonly #sessions = new WeakMap<pg.ClientBase, Session>();
 
-  constructor(config: pg.ClientConfig, connections: number) {
-    this.#pool = new Pool({
-      ...config,
+  /** `config` is asked anew for each connection: certificates and passwords change. */
+  constructor(config: () => pg.ClientConfig, connections: number) {
+    this.#pool = new pg.Pool({
+      Client: class extends pg.Client {
+        constructor() {
+          super(config());
+        }
+      },
       max: connections,
       idleTimeoutMillis: 60_000,
       // pg waits for the promise that comes back, though its types say void.

@@ -4,6 +4,7 @@ import type { AddressGuard } from "../../kit/address-guard.ts";
 import type { HttpClient } from "../../kit/http/client.ts";
 import type { TlsOptions } from "../../kit/http/connector.ts";
 import { probeConnection } from "../../kit/http/probe.ts";
+import type { SecretHeaders } from "./secret-headers.ts";
 import type { WebhookSettings } from "./settings.ts";
 
 const UNREACHABLE_FIX = "Check the host and port of `url`, DNS, and the network in between; for a certificate, `tls`.";
@@ -13,6 +14,7 @@ export interface CheckParts {
   readonly guard: AddressGuard;
   readonly tls: TlsOptions;
   readonly client: HttpClient;
+  readonly secretHeaders: SecretHeaders | null;
 }
 
 /** Whether the receiver can be reached. Nothing is sent but TCP and TLS, unless `check_path` says what may be asked. */
@@ -35,7 +37,7 @@ export async function checkConnection(
 }
 
 async function checkOrigin(parts: CheckParts, origin: string, signal: AbortSignal): Promise<Finding[]> {
-  const { settings, guard, tls, client } = parts;
+  const { settings, guard, tls, client, secretHeaders } = parts;
   try {
     const { local } = await probeConnection(origin, guard, tls, Math.min(settings.timeout_ms, 10_000), signal);
     const findings: Finding[] = [];
@@ -48,7 +50,12 @@ async function checkOrigin(parts: CheckParts, origin: string, signal: AbortSigna
       });
     }
     if (settings.check_path === undefined) return findings;
-    const headers = { "user-agent": "tailrace", "accept-encoding": "identity", ...untemplated(settings.headers) };
+    const headers = {
+      "user-agent": "tailrace",
+      "accept-encoding": "identity",
+      ...(await secretHeaders?.values()),
+      ...untemplated(settings.headers),
+    };
     const request = { origin, path: settings.check_path, method: "GET", headers, body: null };
     const { status } = await client.send(request, signal);
     if (status < 300) return findings;
@@ -94,8 +101,10 @@ function statusFinding(origin: string, status: number): Finding {
   };
 }
 
-function untemplated(headers: Readonly<Record<string, string>>): Record<string, string> {
+function untemplated(headers: WebhookSettings["headers"]): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(headers).filter(([, value]) => !value.includes("{{") && !value.includes("{%")),
+    Object.entries(headers).flatMap(([name, value]) =>
+      typeof value !== "string" || value.includes("{{") || value.includes("{%") ? [] : [[name, value]],
+    ),
   );
 }

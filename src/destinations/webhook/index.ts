@@ -1,12 +1,9 @@
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { defineDestination } from "../../contracts/destination.ts";
 import type { Destination, DestinationContext, Target, Writer } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
 import { AddressGuard } from "../../kit/address-guard.ts";
 import { HttpClient } from "../../kit/http/client.ts";
-import type { TlsOptions } from "../../kit/http/connector.ts";
 import { AnswerRules } from "./answers.ts";
 import { checkConnection } from "./check.ts";
 import { authorityOf, RequestPlan } from "./request-plan.ts";
@@ -14,6 +11,8 @@ import { webhookSettings, webhookSyncOptions } from "./settings.ts";
 import type { WebhookSettings } from "./settings.ts";
 import { parseSecret } from "../../kit/http/signature.ts";
 import type { SigningSecret } from "../../kit/http/signature.ts";
+import { SecretHeaders } from "./secret-headers.ts";
+import { TlsFiles } from "./tls-files.ts";
 import { WebhookWriter } from "./writer.ts";
 
 const HOST_PER_ROW: Finding = {
@@ -37,8 +36,9 @@ class WebhookDestination implements Destination {
   } as const;
   readonly #settings: WebhookSettings;
   readonly #guard: AddressGuard;
-  readonly #tls: TlsOptions;
+  readonly #tls: TlsFiles;
   readonly #secrets: readonly SigningSecret[];
+  readonly #secretHeaders: SecretHeaders | null;
   readonly #client: HttpClient;
 
   constructor(settings: WebhookSettings, context: DestinationContext) {
@@ -53,19 +53,18 @@ class WebhookDestination implements Destination {
     };
     this.#settings = settings;
     this.#guard = new AddressGuard(settings.allow_private);
-    this.#tls = {
-      ca: pem(settings.tls.ca, "ca", context.baseDirectory),
-      cert: pem(settings.tls.cert, "cert", context.baseDirectory),
-      key: pem(settings.tls.key, "key", context.baseDirectory),
-    };
+    this.#tls = new TlsFiles(settings.tls, context.baseDirectory);
     const secrets = typeof settings.secret === "string" ? [settings.secret] : (settings.secret ?? []);
     this.#secrets = secrets.map(parseSecret).filter((secret) => secret !== null);
+    this.#secretHeaders = Object.values(settings.headers).some((value) => typeof value !== "string")
+      ? new SecretHeaders(settings.headers, context.baseDirectory)
+      : null;
     this.#client = new HttpClient({
       guard: this.#guard,
       connections: MOST_CONNECTIONS,
       timeoutMs: settings.timeout_ms,
       answerBytes: settings.answer_bytes,
-      tls: this.#tls,
+      tls: () => this.#tls.now(),
       hostIsPrivate: authorityOf(settings.url) === null,
     });
   }
@@ -83,7 +82,13 @@ class WebhookDestination implements Destination {
         findings.push({ level: "error", code: "webhook.request", message, subject: target.sync });
       }
     }
-    const parts = { settings: this.#settings, guard: this.#guard, tls: this.#tls, client: this.#client };
+    const parts = {
+      settings: this.#settings,
+      guard: this.#guard,
+      tls: this.#tls.now(),
+      client: this.#client,
+      secretHeaders: this.#secretHeaders,
+    };
     return [...findings, ...(await checkConnection(parts, origins, signal))];
   }
 
@@ -98,6 +103,7 @@ class WebhookDestination implements Destination {
       rules: new AnswerRules(this.#settings.answers, plan.urlPerRow),
       settings: this.#settings,
       secrets: this.#secrets,
+      secretHeaders: this.#secretHeaders,
     });
   }
 
@@ -116,15 +122,6 @@ class WebhookDestination implements Destination {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
-  }
-}
-
-function pem(value: string | undefined, name: string, baseDirectory: string): string | undefined {
-  if (value === undefined || value.includes("-----BEGIN")) return value;
-  try {
-    return readFileSync(resolve(baseDirectory, value), "utf8");
-  } catch (error) {
-    throw new TailraceError("config.invalid", `\`tls.${name}\`: the file cannot be read`, { cause: error });
   }
 }
 

@@ -38,7 +38,8 @@ export class RequestPlan {
     this.#method = rowText("method", options.method ?? settings.method, "text", target, perRow);
     const headers = new Map<string, string>();
     for (const map of [settings.headers, options.headers ?? {}]) {
-      for (const [name, value] of Object.entries(map)) headers.set(name.toLowerCase(), value);
+      for (const [name, value] of Object.entries(map))
+        if (typeof value === "string") headers.set(name.toLowerCase(), value);
     }
     this.#headers = Array.from(headers, ([name, value]) => [
       name,

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { allowPrivateSetting } from "../../kit/address-guard.ts";
+import { secretReference } from "../../kit/secret.ts";
 import { signingSecretSetting } from "../../kit/http/signature.ts";
 
 const text = z.string().min(1);
@@ -15,16 +16,23 @@ const statuses = z.array(
 const RESERVED =
   /^(content-length|transfer-encoding|connection|keep-alive|proxy-.*|upgrade|expect|te|trailer|host|accept-encoding|webhook-.*|tailrace-.*)$/;
 
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "Not a header name.")
+  .refine((name) => !RESERVED.test(name.toLowerCase()), { error: "This header is set by Tailrace itself." });
+const headerValue = z.string().refine((value) => !/[\r\n\0]/.test(value), { error: "A header's value is one line." });
+const prefix = z.string().default("").describe("What stands before the secret: `Bearer `.");
+
 const headers = z
-  .record(
-    z
-      .string()
-      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "Not a header name.")
-      .refine((name) => !RESERVED.test(name.toLowerCase()), { error: "This header is set by Tailrace itself." }),
-    z.string().refine((value) => !/[\r\n\0]/.test(value), { error: "A header's value is one line." }),
-  )
+  .record(headerName, z.union([headerValue, ...secretReference.options.map((option) => option.extend({ prefix }))]))
   .meta({ secret: true })
-  .describe("Headers of every request; values may be Liquid templates, and secrets as ${NAME}.");
+  .describe(
+    "Headers of every request; values may be Liquid templates, and secrets as ${NAME}. `{ file: … }` or `{ command: […] }`, with a `prefix` where one is needed: read anew when the receiver answers 401 or 403.",
+  );
+const syncHeaders = z
+  .record(headerName, headerValue)
+  .meta({ secret: true })
+  .describe("Headers of this sync's requests; they replace the destination's of the same name.");
 
 const method = text.describe("The request's method, or a Liquid template that gives one.");
 const payload = z
@@ -183,7 +191,7 @@ export const webhookSyncOptions = z
   .strictObject({
     method: method.optional(),
     path: z.string().startsWith("/").optional().describe("Added to the destination's URL; may be a Liquid template."),
-    headers: headers.optional(),
+    headers: syncHeaders.optional(),
     payload: payload.optional(),
   })
   .describe("How this sync's requests differ from the destination's.");

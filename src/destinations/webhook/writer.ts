@@ -12,6 +12,7 @@ import { rowOutcomes } from "./row-results.ts";
 import type { WebhookSettings } from "./settings.ts";
 import { signatureHeader } from "../../kit/http/signature.ts";
 import type { SigningSecret } from "../../kit/http/signature.ts";
+import type { SecretHeaders } from "./secret-headers.ts";
 
 export interface WebhookWriterParts {
   readonly sync: string;
@@ -21,6 +22,8 @@ export interface WebhookWriterParts {
   readonly settings: WebhookSettings;
   readonly payload: "envelope" | "record";
   readonly secrets: readonly SigningSecret[];
+  /** null: none of the headers is kept elsewhere. */
+  readonly secretHeaders: SecretHeaders | null;
 }
 
 export class WebhookWriter implements Writer {
@@ -56,12 +59,13 @@ export class WebhookWriter implements Writer {
 
   async #writeRow(delivery: Delivery, signal: AbortSignal): Promise<Outcome> {
     const { plan, rules, settings } = this.#parts;
-    let request: PlannedRequest;
+    let planned: PlannedRequest;
     try {
-      request = plan.request(delivery);
+      planned = plan.request(delivery);
     } catch (error) {
       return rowFailed(error);
     }
+    const [request, secret] = await this.#withSecrets(planned);
     const body = Buffer.from(this.#json(delivery));
     let answer: HttpAnswer;
     try {
@@ -77,7 +81,7 @@ export class WebhookWriter implements Writer {
       if (settings.answers.rows === undefined) return DELIVERED;
       return rowOutcomes(settings.answers.rows, answer, [delivery], settings.keep_answers)[0] ?? DELIVERED;
     }
-    if (failure.consequence !== "row-permanent") throw failure;
+    if (failure.consequence !== "row-permanent") throw await this.#seen(failure, secret);
     const sent = [request.path, ...Object.values(request.headers)];
     const kept = answerText(answer.body, [delivery], sent, settings.keep_answers);
     return rejectedFor(failure, body.length, kept);
@@ -87,17 +91,31 @@ export class WebhookWriter implements Writer {
     const { plan, rules, settings } = this.#parts;
     const [first] = batch;
     if (first === undefined) return [];
-    const request = plan.request(first);
+    const [request, secret] = await this.#withSecrets(plan.request(first));
     const body = this.#batchBody(batch);
     const answer = await this.#send(request, body, batchId(batch), batch, signal);
     const failure = rules.judge(answer, request.origin);
     if (failure !== null) {
-      if (batch.length > 1 || failure.consequence !== "row-permanent") throw failure;
+      if (batch.length > 1 || failure.consequence !== "row-permanent") throw await this.#seen(failure, secret);
       const kept = answerText(answer.body, batch, Object.values(request.headers), settings.keep_answers);
       return [rejectedFor(failure, body.length, kept)];
     }
     if (settings.answers.rows === undefined) return batch.map(() => DELIVERED);
     return rowOutcomes(settings.answers.rows, answer, batch, settings.keep_answers);
+  }
+
+  /** With the headers that are kept elsewhere; and those alone, for {@link #seen}. */
+  async #withSecrets(request: PlannedRequest): Promise<[PlannedRequest, Readonly<Record<string, string>> | null]> {
+    const { secretHeaders } = this.#parts;
+    if (secretHeaders === null) return [request, null];
+    const secret = await secretHeaders.values();
+    return [{ ...request, headers: { ...secret, ...request.headers } }, secret];
+  }
+
+  /** What is refused is read anew for the next request. */
+  async #seen(failure: TailraceError, secret: Readonly<Record<string, string>> | null): Promise<TailraceError> {
+    if (failure.consequence === "auth" && secret !== null) await this.#parts.secretHeaders?.refused(secret);
+    return failure;
   }
 
   #json(delivery: Delivery): string {

@@ -22,7 +22,8 @@ export interface HttpClientOptions {
    * a request seldom meets a connection that is being closed; a `Keep-Alive` hint of the server replaces it. Default 4 s.
    */
   readonly keepAliveMs?: number;
-  readonly tls?: TlsOptions;
+  /** Asked for each connection; connections are made anew with what has changed. */
+  readonly tls?: () => TlsOptions;
   /** The host may be made of a row's value: error messages do not name it. */
   readonly hostIsPrivate?: boolean;
 }
@@ -59,7 +60,7 @@ export class HttpClient implements AsyncDisposable {
     const timeoutMs = options.timeoutMs ?? 30_000;
     this.#options = options;
     this.#agent = new Agent({
-      connect: guardedConnector(options.guard, options.tls ?? {}, Math.min(timeoutMs, 10_000)),
+      connect: guardedConnector(options.guard, options.tls ?? (() => NO_TLS_OPTIONS), Math.min(timeoutMs, 10_000)),
       connections: options.connections,
       pipelining: 1,
       allowH2: false,
@@ -108,6 +109,8 @@ export class HttpClient implements AsyncDisposable {
     await this.#agent.destroy();
   }
 }
+
+const NO_TLS_OPTIONS: TlsOptions = {};
 
 type Controller = Dispatcher.DispatchController;
 

@@ -13,11 +13,18 @@ export interface TlsOptions {
   readonly key?: string | undefined;
 }
 
-/** Connects to nothing but addresses that the guard permits. HTTP/1.1 only: one request at a time a connection. */
-export function guardedConnector(guard: AddressGuard, tls: TlsOptions, timeoutMs: number): Connector {
-  const { ca, cert, key } = tls;
+/**
+ * Connects to nothing but addresses that the guard permits. HTTP/1.1 only: one request at a time a connection.
+ * `tlsNow`: the same object while nothing has changed.
+ */
+export function guardedConnector(guard: AddressGuard, tlsNow: () => TlsOptions, timeoutMs: number): Connector {
+  let tls = tlsNow();
   const byPort = new Map<number, Connector>();
   const connectorFor = (port: number): Connector => {
+    const now = tlsNow();
+    if (now !== tls) byPort.clear();
+    tls = now;
+    const { ca, cert, key } = tls;
     let connector = byPort.get(port);
     if (connector === undefined) {
       connector = buildConnector({

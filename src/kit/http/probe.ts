@@ -21,7 +21,7 @@ export async function probeConnection(
   signal.throwIfAborted();
   const url = new URL(origin);
   const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  const connect = guardedConnector(guard, tls, timeoutMs);
+  const connect = guardedConnector(guard, () => tls, timeoutMs);
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const onAbort = () => reject(signal.reason as Error);
   signal.addEventListener("abort", onAbort, { once: true });

@@ -1,11 +1,12 @@
 // Where the database is, from `url` and the single settings. No part of a URL goes into a message: it is a secret.
+import type { SecretReference } from "../secret.ts";
 import type { ConnectionSettings, TlsMode } from "./settings.ts";
 
 export interface Address {
   readonly host: string;
   readonly port: number;
   readonly user: string | undefined;
-  readonly password: string | undefined;
+  readonly password: string | SecretReference | undefined;
   readonly database: string | undefined;
   readonly tls: {
     readonly mode: TlsMode;

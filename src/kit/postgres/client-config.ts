@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type pg from "pg";
 import { type ErrorCode, TailraceError } from "../../contracts/errors.ts";
+import { readSecret } from "../secret.ts";
 import { type Address, addressOf } from "./address.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
@@ -28,7 +29,7 @@ export function clientConfig(settings: ConnectionSettings, options: ClientConfig
     host,
     port,
     ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password }),
+    ...(password === undefined ? {} : { password: passwordOf(password, options) }),
     ...(database === undefined ? {} : { database }),
     ssl: tlsOptions(address, options),
     sslnegotiation: address.tls.direct ? "direct" : "postgres",
@@ -39,6 +40,10 @@ export function clientConfig(settings: ConnectionSettings, options: ClientConfig
     keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
+}
+
+function passwordOf(password: NonNullable<Address["password"]>, { baseDirectory }: ClientConfigOptions) {
+  return typeof password === "string" ? password : () => readSecret(password, "password", baseDirectory);
 }
 
 function tlsOptions(address: Address, options: ClientConfigOptions): pg.ClientConfig["ssl"] {

@@ -1,5 +1,6 @@
 // Where a PostgreSQL database is and how to log in, as settings: the same ones for reading and for writing.
 import * as z from "zod";
+import { secretReference } from "../secret.ts";
 import { addressOf } from "./address.ts";
 
 /** What is asked of the server's certificate, the strongest last. */
@@ -21,10 +22,12 @@ export const connectionFields = {
   port: z.int().min(1).max(65535).optional().describe("Port. Default: 5432."),
   user: z.string().min(1).optional().describe("Role to connect as."),
   password: z
-    .string()
+    .union([z.string(), secretReference])
     .optional()
     .meta({ secret: true })
-    .describe("The role's password, as it is: nothing in it needs encoding."),
+    .describe(
+      "The role's password, as it is: nothing in it needs encoding. `{ file: … }` or `{ command: […] }`: read anew for each connection, so that it may change.",
+    ),
   database: z.string().min(1).optional().describe("Database. Default: named like the user."),
   tls: z
     .union([
