@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpsServer } from "node:https";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
@@ -94,6 +95,25 @@ test("TLS is verified against the usual authorities, or the one that is given", 
     message: expect.stringContaining("tls.ca"),
   });
   expect(await codes({ url, tls: { ca: join(TLS, "ca.pem") } })).toEqual([]);
+});
+
+test("files of `tls` that are replaced are taken with the next connection; meanwhile nothing is sent", async () => {
+  const url = await tlsServer();
+  const folder = mkdtempSync(join(tmpdir(), "tailrace-tls-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const ca = join(folder, "ca.pem");
+  const files = { ca, cert: join(TLS, "client.pem"), key: join(TLS, "client.key") };
+  writeFileSync(ca, pem("client.pem"));
+  const writer = await openWebhook({ url, tls: files });
+  const refused = expect.objectContaining({
+    code: "destination.unreachable",
+    message: expect.stringContaining("certificate"),
+  });
+  await expect(writer.write([row()], signal)).rejects.toEqual(refused);
+  rmSync(ca);
+  await expect(writer.write([row()], signal)).rejects.toEqual(refused);
+  writeFileSync(ca, pem("ca.pem"));
+  expect(await writer.write([row()], signal)).toEqual([{ status: "delivered" }]);
 });
 
 test("a client certificate is shown", async () => {
