@@ -115,8 +115,8 @@ describe("a damaged file is state.corrupt, or reads as it was; it is never chang
         expect(readFileSync(path).equals(flipped)).toBe(true);
       }),
       // Places that were once read wrongly or called something else: the schema format, the text encoding, the id of a
-      // request (towards the end of its page, which the walk over all bytes found).
-      { numRuns: 400, examples: [[47 * 8 + 4], [59 * 8 + 1], [28_429 * 8 + 6], [28_579 * 8]] },
+      // request (towards the end of its page, which the walk over all bytes found), the sync of a number of drops.
+      { numRuns: 400, examples: [[47 * 8 + 4], [59 * 8 + 1], [28_429 * 8 + 6], [28_579 * 8], [392_760]] },
     );
     // Most of the file is content; the rest is free space, where a flip is no damage.
     expect(detected).toBeGreaterThan(100);

@@ -45,6 +45,7 @@ export class Dropped {
   }
 
   page(sync: string, limit: number, offset: number): DroppedFailures {
+    if (offset <= 0) this.#verify();
     const rows = this.#connection.all(
       "SELECT at_ms, id, record, checksum FROM dropped WHERE sync = ? ORDER BY at_ms DESC, id DESC LIMIT ? OFFSET ?",
       sync,
@@ -54,13 +55,20 @@ export class Dropped {
     return { total: this.#total(sync), records: rows.map((row) => this.#decode(sync, row)) };
   }
 
+  /** All rows: one whose sync's name is damaged would be missing without a word. */
+  #verify(): void {
+    const rows = this.#connection.all("SELECT sync, at_ms, id, record, checksum FROM dropped");
+    for (const row of rows) this.#decode(String(row["sync"]), row);
+  }
+
   #total(sync: string): number {
-    const row = this.#connection.get("SELECT count, checksum FROM dropped_count WHERE sync = ?", sync);
-    if (row === undefined) return 0;
-    const count = Number(row["count"]);
-    if (checksum("dropped_count", [sync, count]) !== row["checksum"])
-      throw corrupt(this.#connection.path, "the number of dropped failures does not match its checksum");
-    return count;
+    let total = 0;
+    for (const { sync: name, count, checksum: sum } of this.#connection.all("SELECT * FROM dropped_count")) {
+      if (checksum("dropped_count", [String(name), Number(count)]) !== sum)
+        throw corrupt(this.#connection.path, "the number of dropped failures does not match its checksum");
+      if (name === sync) total = Number(count);
+    }
+    return total;
   }
 
   #decode(sync: string, row: Row): DroppedFailure {
