@@ -36,9 +36,17 @@ test(
     const older = join(at.folder, "older.db");
     expect((await tailrace("run", "--once")).code).toBe(0);
     copyFileSync(file, older);
-    await database.sql("INSERT INTO load (id, version) SELECT i, 1 FROM generate_series(21, 30) i");
-    expect((await tailrace("run", "--once")).code).toBe(0);
-    expect(receiver.counts.acknowledgedRows).toBe(30);
+    {
+      await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+      await database.sql("INSERT INTO load (id, version) SELECT i, 1 FROM generate_series(21, 30) i");
+      const [{ lsn } = {}] = await database.rows("SELECT pg_current_wal_lsn()::text AS lsn");
+      await receiver.until(({ counts }) => counts.acknowledgedRows === 30);
+      // The source has been told, and the log until there may be gone.
+      const told = `SELECT (confirmed_flush_lsn >= '${lsn}')::text AS told FROM pg_replication_slots WHERE database = current_database()`;
+      await expect.poll(async () => (await database.rows(told))[0]?.["told"], { timeout: 30_000 }).toBe("true");
+      engine.kill("SIGTERM");
+      expect(await engine.exit).toEqual({ code: 0, signal: null });
+    }
     const sound = readFileSync(file);
     const flipped = Buffer.from(sound);
     flipped[sound.indexOf("systemId")]! ^= 1;
