@@ -42,7 +42,8 @@ export function replicationOn(
     child: () => log,
   };
   const side = new SqlSession((signal) => connect(settings, { replication: false, signal }));
-  const slot = `tailrace_${database.name}`;
+  const sharedSlot = `tailrace_${database.name}`;
+  const slot = overrides.slot ?? sharedSlot;
   const replication = new Replication({
     connect: (isReplication, signal) => connect(settings, { replication: isReplication, signal }),
     side,
@@ -50,9 +51,9 @@ export function replicationOn(
     versions: new RelationVersions(),
     log,
     slot,
-    sharedSlot: slot,
+    sharedSlot,
     walBudget: 10 * 2 ** 30,
-    publication: slot,
+    publication: sharedSlot,
     publicationShared: false,
     schema: "public",
     failover: false,

@@ -54,6 +54,39 @@ describe.each(servers.filter(([, url]) => url !== ""))("PostgreSQL %s", (_versio
     expect((await source.open(["t"], [newer, start])).position).toBe(start.position);
   });
 
+  test("a place of its own takes over without a gap, and back; the shared one never goes back for it", async () => {
+    await using database = await fresh();
+    await using shared = replicationOn(database);
+    const stored = await stopped(database, shared);
+    await using own = replicationOn(database, { slot: `${shared.slot}__s` });
+    await database.sql("INSERT INTO t VALUES (2)");
+    const carried = await own.open(["t"], [stored]);
+    expect([own.replication.keeps(stored), own.replication.keeps(carried)]).toEqual([false, true]);
+    expect(carried.position).toBe(stored.position);
+    expect((await own.read(carried.position, (seen) => seen.length === 1))[0]!.after).toEqual(["2"]);
+    // As long as it holds back the log, the shared place serves too.
+    const back = await shared.open(["t"], [carried]);
+    expect([back.position, shared.replication.keeps(back)]).toEqual([carried.position, true]);
+    // The others have gone on, and the server has forgotten what they do not need.
+    let end = back.position;
+    await shared.read(back.position, (seen, batch) => {
+      end = batch.end;
+      return seen.length === 1 && end.endsWith("-00000000");
+    });
+    await database.sql("INSERT INTO t VALUES (3)");
+    await shared.read(end, (seen, batch) => {
+      shared.replication.ack(batch.end);
+      return seen.length === 1 && batch.end.endsWith("-00000000");
+    });
+    await expect(shared.open(["t"], [carried])).rejects.toMatchObject(gap("slot_ahead"));
+    await expect(shared.open(["t"], [back])).rejects.toMatchObject(gap("slot_ahead"));
+    expect((await own.open(["t"], [carried])).position).toBe(carried.position);
+    expect(await own.read(carried.position, (seen) => seen.length === 2)).toHaveLength(2);
+    await own.replication.forget(never);
+    expect(await own.replication.retention(never)).toEqual({ retainedBytes: null, over: null });
+    await expect(own.open(["t"], [carried])).rejects.toMatchObject(gap("slot_missing"));
+  });
+
   test("the slot was dropped", async () => {
     await using database = await fresh();
     await using source = replicationOn(database);

@@ -136,7 +136,10 @@ export class Replication implements AsyncDisposable {
         const named = new Map([...tables].map(([oid, table]) => [oid, table.sql]));
         for (const checkpoint of promised) {
           // A branch takes its place from whichever slot has kept the log for the sync. The shared slot must serve by itself.
-          const keeper = await keeperOf(client, checkpoint, sharedSlot, slot, slotName);
+          const keeper =
+            slotName === sharedSlot
+              ? { slotName, slot, ofFamily: (name: string) => isOfFamily(name, sharedSlot) }
+              : await keeperOf(client, checkpoint, sharedSlot, slot, slotName);
           const present: Present = { cluster, ...keeper, publicationName, publication: before, tables: named };
           proveContinuity(checkpoint, present);
           if (keeper.slotName !== slotName) copyFrom = keeper.slotName;
