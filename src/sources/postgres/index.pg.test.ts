@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { testDatabase } from "../../../test/support/postgres.ts";
 import { model } from "../../../test/support/postgres-replication.ts";
 import type { Change } from "../../contracts/change.ts";
@@ -22,7 +22,8 @@ test("catalogue, snapshot and stream speak of the same relation and print the sa
   const settings = postgres.settings.parse({ url: database.url });
   await using source = postgres.create(settings, { name: database.name, project: "tailrace", log });
   const described = await source.describe(model("t"), never);
-  const start = await source.open([model("t")], [], never);
+  // Another test of this server may have a transaction open, which a new slot waits for.
+  const start = await vi.waitFor(() => source.open([model("t")], [], never), { timeout: 30_000 });
   await database.sql(`
     INSERT INTO t VALUES
       (1, true, 'ab', 'sad', 1.5, '{ok,sad}', '{t,NULL,f}', '10.0.0.1', '{"n": 1.10}', '{"n": 1.10}',
