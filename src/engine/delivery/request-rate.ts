@@ -58,5 +58,8 @@ export class RequestRate {
   }
 }
 
-/** Slower than this, waiting is for Retry-After and the backoff. */
-const LEAST_PER_SECOND = 0.1;
+/**
+ * Slower than this, waiting is for Retry-After and the backoff. A destination that refuses at random, whatever the rate, would
+ * otherwise be halved down to a rate at which finding out that it takes more takes hours.
+ */
+const LEAST_PER_SECOND = 5;
