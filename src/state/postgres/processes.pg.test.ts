@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Log } from "../../contracts/log.ts";
+import { startServer } from "../../cli/demo/embedded-postgres.ts";
 import { aborted, never } from "../../../test/conformance/state-harness.ts";
 import { monotonicMs } from "../../../test/support/monotonic.ts";
 import { testDatabase } from "../../../test/support/postgres.ts";
@@ -199,7 +200,9 @@ test("a commit whose answer did not come is known to be stored or not", { timeou
 describe("a connection that breaks during the COMMIT", () => {
   /** A commit that has come as far as its COMMIT and waits there; `end` lets it happen, or ends its session. */
   async function committing(stack: AsyncDisposableStack, end: "happens" | "does not happen"): Promise<boolean> {
-    const database = stack.use(await testDatabase());
+    // Of its own: while the transaction waits, no other test of the server could make a replication slot.
+    const server = stack.use(await startServer());
+    const database = stack.use(await testDatabase(server.url()));
     const proxy = stack.use(await proxyTo(database.url));
     const store = stack.use(await openPostgresState({ url: proxy.through(database.url), log: quiet }));
     const lease = await store.acquire("s", never);
