@@ -16,7 +16,8 @@ export interface Transaction {
 }
 
 export interface Change {
-  readonly op: "insert" | "update" | "delete" | "truncate";
+  /** `touched`: rows of the relation changed, and the source does not say which; `before` and `after` are null. */
+  readonly op: "insert" | "update" | "delete" | "truncate" | "touched";
   readonly relation: Relation;
   /** The old row as far as the source sends it ({@link Relation.oldRows}); null on insert, and on an update without any. */
   readonly before: Values | null;

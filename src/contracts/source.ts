@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { Capture } from "./capture.ts";
 import type { ChangeBatch, Position } from "./change.ts";
 import type { Finding } from "./finding.ts";
 import type { Log } from "./log.ts";
@@ -20,6 +21,9 @@ export interface Source extends AsyncDisposable {
   /** The model's columns and key as they are now. Throws a config error when there is no such relation. */
   describe(model: Model, signal: AbortSignal): Promise<Relation>;
 
+  /** How the model's changes become known, as things are now. For a query: reads the catalogue. */
+  capture(model: Model, signal: AbortSignal): Promise<Capture>;
+
   /**
    * Makes what reading needs on the source (publication, slot), and proves that the log is unbroken from the
    * oldest of the `stored` places on. Throws a `source.gap` error when it is not: it never resumes over a hole.
@@ -34,7 +38,7 @@ export interface Source extends AsyncDisposable {
   plan(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]>;
 
   /**
-   * The changes after `after`, in log order, pull-based: what is not asked for stays on the source's side. The
+   * The changes after `after`, of the models' tables and of the tables that queries read, in log order, pull-based: what is not asked for stays on the source's side. The
    * source keeps its connection alive however long the caller takes. Ends only by throwing, or after `signal`.
    */
   read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch>;
@@ -67,6 +71,9 @@ export interface Source extends AsyncDisposable {
   /** The next rows after `after` in key order, from one snapshot of its own. `after` null: from the first. */
   snapshot(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk>;
 
+  /** All rows after `after` in key order, in chunks, from one snapshot that is begun with the first. */
+  scan(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
+
   /** The rows that have these keys now, in any order; keys without a row are left out. From one snapshot. */
   lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk>;
 
@@ -83,8 +90,8 @@ export interface Source extends AsyncDisposable {
 }
 
 /** What the syncs want of a model, so that `check` can say what is missing. */
-export interface ModelNeeds {
-  readonly model: Model;
+export interface ModelNeeds<M extends Model = Model> {
+  readonly model: M;
   /** Columns whose old values are needed (a `where`, a `match` that is not the key), with the reason. */
   readonly oldColumns: readonly { readonly column: string; readonly because: string }[];
   readonly deletes: boolean;

@@ -1,6 +1,6 @@
 import type { Change, ChangeBatch, Position } from "../../src/contracts/change.ts";
 import type { Log } from "../../src/contracts/log.ts";
-import type { Model } from "../../src/contracts/model.ts";
+import type { TableModel } from "../../src/contracts/model.ts";
 import type { SourceCheckpoint } from "../../src/contracts/source.ts";
 import { connect } from "../../src/sources/postgres/connection.ts";
 import { RelationVersions } from "../../src/sources/postgres/relation-versions.ts";
@@ -8,6 +8,7 @@ import { Replication, type ReplicationOptions } from "../../src/sources/postgres
 import { SqlSession } from "../../src/sources/postgres/sql-session.ts";
 import { streamCatalogue } from "../../src/sources/postgres/stream-catalogue.ts";
 import type { TestDatabase } from "./postgres.ts";
+import { tableModel } from "./models.ts";
 
 export interface TestReplication extends AsyncDisposable {
   readonly replication: Replication;
@@ -22,8 +23,8 @@ export interface TestReplication extends AsyncDisposable {
   ): Promise<readonly Change[]>;
 }
 
-export function model(name: string): Model {
-  return { name, source: "test", table: { namespace: null, name }, key: null };
+export function model(name: string): TableModel {
+  return tableModel(name);
 }
 
 /** The replication half of a source on `database`; every call makes another "process" with the same slot. */

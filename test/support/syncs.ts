@@ -1,6 +1,7 @@
 // Syncs and relations as the configuration and a PostgreSQL source would make them, for tests of the engine.
 import type { Column, JsonEncoding, Relation } from "../../src/contracts/relation.ts";
 import type { FieldMapping, Sync } from "../../src/contracts/sync.ts";
+import { tableModel } from "./models.ts";
 
 /** `{ id: "bigint", plan: "text" }`; the first column is the key unless `key` says otherwise. */
 export function relationWith(
@@ -40,7 +41,7 @@ function encodingOf(type: string): JsonEncoding {
 export function syncWith(overrides: Partial<Sync> = {}): Sync {
   return {
     name: "users_to_crm",
-    model: { name: "users", source: "warehouse", table: { namespace: null, name: "users" }, key: null },
+    model: { ...tableModel("users"), source: "warehouse" },
     destination: "crm",
     object: "contacts",
     mode: "mirror",

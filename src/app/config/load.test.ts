@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { Sync } from "../../contracts/sync.ts";
 import { FIXTURE_CONNECTORS } from "../../../test/support/fixture-connectors.ts";
 import { type Config, loadConfig } from "./load.ts";
+import { tableModel } from "../../../test/support/models.ts";
 
 const GOOD = join(import.meta.dirname, "../../../test/fixtures/good-config");
 
@@ -38,7 +39,7 @@ test("what is not said has its default", async () => {
   expect(config.syncs).toEqual([
     {
       name: "a",
-      model: { name: "users", source: "shop", table: { namespace: "public", name: "users" }, key: null },
+      model: { ...tableModel("users", { namespace: "public" }), source: "shop" },
       destination: "hook",
       object: null,
       mode: "upsert",
@@ -137,7 +138,7 @@ test("a list of columns maps each to its own name, a star is no map", async () =
 
 test("table names are taken as written", async () => {
   const { models } = await load("009-quoted-table-names");
-  expect([...models].map(([name, { table }]) => [name, table])).toEqual([
+  expect([...models].map(([name, model]) => [name, model.kind === "table" ? model.table : null])).toEqual([
     ["plain", { namespace: null, name: "Users" }],
     ["quote", { namespace: null, name: 'a"b' }],
     ["users", { namespace: "My Schema", name: "t.x" }],

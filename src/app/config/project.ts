@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { DestinationConnector } from "../../contracts/destination.ts";
-import type { Model } from "../../contracts/model.ts";
+import { type Model, ON_DEMAND, type TableName } from "../../contracts/model.ts";
 import type { SourceConnector } from "../../contracts/source.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Connectors } from "../connectors.ts";
@@ -204,10 +204,18 @@ class ProjectReader {
       const place = entryOf(entry.value, "key")?.value.place ?? entry.key;
       this.#flaw(place, [...path, "key"], `${nameOf([...path, "key"])} lists a column twice`, "remove one of the two.");
     }
-    this.#models.set(name, { name, source: input.source, table, key, at: placeText(entry.key) });
+    this.#models.set(name, {
+      kind: "table",
+      name,
+      source: input.source,
+      table,
+      key,
+      diff: ON_DEMAND,
+      at: placeText(entry.key),
+    });
   }
 
-  #table(path: Path, entry: Entry, input: ModelInput): Model["table"] | null {
+  #table(path: Path, entry: Entry, input: ModelInput): TableName | null {
     const sql = entryOf(entry.value, "sql");
     const table = entryOf(entry.value, "table");
     if (sql !== undefined && table !== undefined) {

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { ModelNeeds } from "../../contracts/source.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
 import { type TableInfo, type UniqueIndex, describeTable } from "./catalog.ts";
@@ -24,7 +25,7 @@ const FULL_COST = "Every update and delete then writes the whole old row to the 
 /** One model's table; `model` is null when there is no such table. */
 export async function modelFindings(
   client: pg.Client,
-  need: ModelNeeds,
+  need: ModelNeeds<TableModel>,
   options: ModelCheckOptions,
 ): Promise<{ readonly findings: readonly Finding[]; readonly model: CheckedModel | null }> {
   const { model } = need;

@@ -2,19 +2,21 @@ import { createServer, connect as dial } from "node:net";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { Finding } from "../../contracts/finding.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { ModelNeeds } from "../../contracts/source.ts";
 import { startServer } from "../../cli/demo/embedded-postgres.ts";
 import { type TestDatabase, testDatabase } from "../../../test/support/postgres.ts";
 import { check } from "./check.ts";
 import { settings } from "./settings.ts";
+import { tableModel } from "../../../test/support/models.ts";
 
 const SERVERS = [
   { server: "PostgreSQL 18", version: 18, url: inject("postgresUrl") },
   { server: "PostgreSQL 15", version: 15, url: inject("postgres15Url") },
 ];
 
-function needs(table: string, more: { key?: readonly string[]; old?: readonly string[] } = {}): ModelNeeds {
-  const model = { name: table, source: "s", table: { namespace: null, name: table }, key: more.key ?? null };
+function needs(table: string, more: { key?: readonly string[]; old?: readonly string[] } = {}): ModelNeeds<TableModel> {
+  const model = tableModel(table, { key: more.key ?? null });
   return { model, deletes: true, oldColumns: (more.old ?? []).map((column) => ({ column, because: "where" })) };
 }
 

@@ -7,6 +7,7 @@ import { type Address, addressOf } from "../../kit/postgres/address.ts";
 import { poolerFinding, reachability, replicationFinding, tlsFindings } from "./check-connection.ts";
 import { publicationFindings } from "./check-publication.ts";
 import { readServer, serverFindings } from "./check-server.ts";
+import { asTable } from "./as-table.ts";
 import { type CheckedModel, modelFindings } from "./check-model.ts";
 import { close, connect } from "./connection.ts";
 import { asSourceError } from "./source-error.ts";
@@ -66,12 +67,16 @@ async function checkWith(
   if (aboutReplication) findings.push(aboutReplication);
   const models: CheckedModel[] = [];
   for (const need of needs) {
-    const found = await modelFindings(client, need, {
-      ...options,
-      schema: settings.schema,
-      role: server.role,
-      version: server.version,
-    });
+    const found = await modelFindings(
+      client,
+      { ...need, model: asTable(need.model) },
+      {
+        ...options,
+        schema: settings.schema,
+        role: server.role,
+        version: server.version,
+      },
+    );
     findings.push(...found.findings);
     if (found.model) models.push(found.model);
   }

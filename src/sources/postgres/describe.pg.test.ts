@@ -1,16 +1,17 @@
 import type pg from "pg";
 import { afterAll, beforeAll, describe as suite, expect, inject, test } from "vitest";
-import type { Model } from "../../contracts/model.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import { type TestDatabase, testDatabase } from "../../../test/support/postgres.ts";
 import { describeTable } from "./catalog.ts";
 import { close, connect } from "./connection.ts";
 import { describe } from "./describe.ts";
 import { explain } from "./explain.ts";
+import { tableModel } from "../../../test/support/models.ts";
 
 const OPTIONS = { schema: "public", publication: "none" };
 
-function model(name: string, key: readonly string[] | null = null, namespace: string | null = null): Model {
-  return { name: "m", source: "s", table: { namespace, name }, key };
+function model(name: string, key: readonly string[] | null = null, namespace: string | null = null): TableModel {
+  return tableModel(name, { model: "m", namespace, key });
 }
 
 suite.each([
@@ -32,7 +33,7 @@ suite.each([
     await database[Symbol.asyncDispose]();
   });
 
-  const problem = (of: Model) =>
+  const problem = (of: TableModel) =>
     describe(client, of, OPTIONS).then(
       () => null,
       (error: { code: string; message: string }) => `${error.code}: ${error.message}`,

@@ -1,7 +1,7 @@
 // A model's table: its columns as the log sends them, and its key.
 import type pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
-import type { Model } from "../../contracts/model.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import { quoteName } from "../../kit/sql.ts";
 import { type TableColumn, type TableInfo, type UniqueIndex, describeTable } from "./catalog.ts";
@@ -27,7 +27,11 @@ export interface DescribedModel {
 }
 
 /** Throws `source.model` when there is no such table, or its key is none. */
-export async function describe(client: pg.Client, model: Model, options: DescribeOptions): Promise<DescribedModel> {
+export async function describe(
+  client: pg.Client,
+  model: TableModel,
+  options: DescribeOptions,
+): Promise<DescribedModel> {
   const namespace = model.table.namespace ?? options.schema;
   const table = await describeTable(client, { namespace, name: model.table.name });
   if (!table) throw await missingTable(client, model, namespace);
@@ -80,7 +84,7 @@ export function notReadable(table: Pick<TableInfo, "kind" | "persistence">): str
 
 /** A model's key, and the index that makes it one. Throws `source.model` when it does not identify a row. */
 export function keyOf(
-  model: Model,
+  model: TableModel,
   table: TableInfo,
 ): { readonly names: readonly string[]; readonly index: UniqueIndex } {
   if (model.key === null) {
@@ -135,7 +139,7 @@ async function sendsGenerated(client: pg.Client, publication: string): Promise<b
   }
 }
 
-async function missingTable(client: pg.Client, model: Model, namespace: string): Promise<TailraceError> {
+async function missingTable(client: pg.Client, model: TableModel, namespace: string): Promise<TailraceError> {
   const { rows } = await client.query<{ namespace: string; name: string }>(
     `SELECT n.nspname::text AS namespace, c.relname::text AS name
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -153,6 +157,6 @@ async function missingTable(client: pg.Client, model: Model, namespace: string):
   return wrong(model, `there is no table ${quoteName(namespace, model.table.name)}${hint}`);
 }
 
-function wrong(model: Model, what: string): TailraceError {
+function wrong(model: TableModel, what: string): TailraceError {
   return new TailraceError("source.model", `model ${model.name}: ${what}`);
 }

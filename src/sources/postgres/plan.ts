@@ -1,6 +1,6 @@
 // What opening would make or change, without doing it.
 import type pg from "pg";
-import type { Model } from "../../contracts/model.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { SourceCheckpoint } from "../../contracts/source.ts";
 import { quoteLiteral } from "../../kit/sql.ts";
 import { close } from "./connection.ts";
@@ -25,7 +25,7 @@ export interface PlanOptions {
 /** See Source.plan. Throws the same `source.gap` error that opening would. */
 export async function planReading(
   options: PlanOptions,
-  models: readonly Model[],
+  models: readonly TableModel[],
   stored: readonly SourceCheckpoint[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {

@@ -1,3 +1,4 @@
+import type { Capture } from "../../contracts/capture.ts";
 import type { ChangeBatch, Position } from "../../contracts/change.ts";
 import type { Finding } from "../../contracts/finding.ts";
 import type { Model } from "../../contracts/model.ts";
@@ -15,6 +16,7 @@ import type {
   SourceCheckpoint,
   SourceContext,
 } from "../../contracts/source.ts";
+import { asTable } from "./as-table.ts";
 import { check } from "./check.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
 import { type DescribeOptions, describe } from "./describe.ts";
@@ -81,15 +83,20 @@ export class PostgresSource implements Source {
   }
 
   describe(model: Model, signal: AbortSignal): Promise<Relation> {
-    return this.#snapshots.describe(model, signal);
+    return this.#snapshots.describe(asTable(model), signal);
+  }
+
+  async capture(model: Model, _signal: AbortSignal): Promise<Capture> {
+    asTable(model);
+    return { kind: "log" };
   }
 
   open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint> {
-    return this.#replication.open(models, stored, signal);
+    return this.#replication.open(models.map(asTable), stored, signal);
   }
 
   plan(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]> {
-    return this.#replication.plan(models, stored, signal);
+    return this.#replication.plan(models.map(asTable), stored, signal);
   }
 
   read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch> {
@@ -110,15 +117,29 @@ export class PostgresSource implements Source {
   }
 
   snapshot(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk> {
-    return this.#snapshots.chunk(model, after, limit, signal);
+    return this.#snapshots.chunk(asTable(model), after, limit, signal);
+  }
+
+  async *scan(
+    model: Model,
+    after: Cursor | null,
+    limit: ChunkLimit,
+    signal: AbortSignal,
+  ): AsyncGenerator<SnapshotChunk, void, undefined> {
+    for (let next = after; ;) {
+      const chunk = await this.snapshot(model, next, limit, signal);
+      yield chunk;
+      if (chunk.next === null) return;
+      next = chunk.next;
+    }
   }
 
   lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
-    return this.#snapshots.lookup(model, keys, signal);
+    return this.#snapshots.lookup(asTable(model), keys, signal);
   }
 
   estimate(model: Model, signal: AbortSignal): Promise<number | null> {
-    return this.#snapshots.estimate(model, signal);
+    return this.#snapshots.estimate(asTable(model), signal);
   }
 
   branch(name: string): Source {
@@ -146,7 +167,7 @@ export class PostgresSource implements Source {
   }
 
   async explain(model: Model, signal: AbortSignal): Promise<CaptureExplanation> {
-    const described = await this.#side.use(signal, (client) => describe(client, model, this.#describing));
+    const described = await this.#side.use(signal, (client) => describe(client, asTable(model), this.#describing));
     return explain(described, this.#names);
   }
 

@@ -1,7 +1,7 @@
 // The models' tables as far as publishing and reading them goes.
 import type pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
-import type { Model } from "../../contracts/model.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { TableInfo } from "./catalog.ts";
 import { type DescribeOptions, describe } from "./describe.ts";
 
@@ -14,7 +14,7 @@ export interface PublishedTable {
   readonly sql: string;
   readonly info: TableInfo;
   /** One that names it; its key is that of all of them. */
-  readonly model: Model;
+  readonly model: TableModel;
   /** Their names. */
   readonly models: readonly string[];
   /** The table, or those of its partitions, whose updates would fail once published; quoted names. */
@@ -27,7 +27,7 @@ export interface PublishedTable {
  */
 export async function findTables(
   client: pg.Client,
-  models: readonly Model[],
+  models: readonly TableModel[],
   options: DescribeOptions,
 ): Promise<ReadonlyMap<string, PublishedTable>> {
   const tables = new Map<string, PublishedTable>();

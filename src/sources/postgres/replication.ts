@@ -4,7 +4,7 @@ import type { ChangeBatch, Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
-import type { Model } from "../../contracts/model.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { Holding, Retention, SourceCheckpoint } from "../../contracts/source.ts";
 import { destroy } from "../../kit/postgres/socket.ts";
 import { close } from "./connection.ts";
@@ -82,7 +82,7 @@ export class Replication implements AsyncDisposable {
 
   /** See Source.open. */
   async open(
-    models: readonly Model[],
+    models: readonly TableModel[],
     stored: readonly SourceCheckpoint[],
     signal: AbortSignal,
   ): Promise<SourceCheckpoint> {
@@ -96,7 +96,11 @@ export class Replication implements AsyncDisposable {
   }
 
   /** See Source.plan. */
-  plan(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]> {
+  plan(
+    models: readonly TableModel[],
+    stored: readonly SourceCheckpoint[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
     return planReading(this.#options, models, stored, signal);
   }
 
@@ -109,7 +113,11 @@ export class Replication implements AsyncDisposable {
     return named;
   }
 
-  async #open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<Opened> {
+  async #open(
+    models: readonly TableModel[],
+    stored: readonly SourceCheckpoint[],
+    signal: AbortSignal,
+  ): Promise<Opened> {
     const {
       connect,
       side,

@@ -4,6 +4,7 @@ import type { Values } from "../../contracts/values.ts";
 import { testDatabase } from "../../../test/support/postgres.ts";
 import { corpusTable } from "../../../test/support/type-corpus.ts";
 import connector from "./index.ts";
+import { tableModel } from "../../../test/support/models.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent } as Log;
 
@@ -17,7 +18,7 @@ describe.each([
     await database.sql(`${table.create}; ALTER TABLE ${table.sql} REPLICA IDENTITY FULL;
       ALTER DATABASE ${database.name} SET TimeZone = 'Asia/Tokyo'; ALTER DATABASE ${database.name} SET DateStyle = 'SQL, DMY';
       ALTER DATABASE ${database.name} SET bytea_output = 'escape'; ALTER DATABASE ${database.name} SET IntervalStyle = 'sql_standard'`);
-    const model = { name: "m", source: "s", table: { namespace: "Corpus", name: "every type" }, key: null };
+    const model = tableModel("every type", { namespace: "Corpus" });
     const signal = AbortSignal.timeout(30_000);
     const source = connector.create(connector.settings.parse({ url: database.url }), {
       name: `s_${database.name}`,

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { TailraceError } from "../../contracts/errors.ts";
-import type { Model } from "../../contracts/model.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { ChunkLimit, Cursor, SnapshotChunk } from "../../contracts/source.ts";
 import type { Values } from "../../contracts/values.ts";
 import { quoteLiteral } from "../../kit/sql.ts";
@@ -11,6 +11,7 @@ import { lsnOf, parseLsn } from "./position.ts";
 import { RelationVersions } from "./relation-versions.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
+import { tableModel } from "../../../test/support/models.ts";
 
 const SERVERS = [
   { server: "PostgreSQL 18", url: inject("postgresUrl") },
@@ -18,8 +19,8 @@ const SERVERS = [
 ];
 const SMALL: ChunkLimit = { rows: 3, bytes: 1e8 };
 
-function model(name: string, key: readonly string[] | null = null): Model {
-  return { name, source: "s", table: { namespace: null, name }, key };
+function model(name: string, key: readonly string[] | null = null): TableModel {
+  return tableModel(name, { key });
 }
 
 describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
@@ -41,7 +42,7 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     await database[Symbol.asyncDispose]();
   });
 
-  async function readChunks(of: Model, limit: ChunkLimit): Promise<SnapshotChunk[]> {
+  async function readChunks(of: TableModel, limit: ChunkLimit): Promise<SnapshotChunk[]> {
     const chunks: SnapshotChunk[] = [];
     let after: Cursor | null = null;
     do {
@@ -341,7 +342,7 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     url.password = "secret";
     await using poor = new SqlSession((inner) => connect({ url: url.href }, { replication: false, signal: inner }));
     const poorReader = new SnapshotReader(poor, { schema: "public", publication: "none" }, new RelationVersions());
-    const codeOf = (of: Model) =>
+    const codeOf = (of: TableModel) =>
       poorReader.chunk(of, null, SMALL, signal).then(String, (error: TailraceError) => error.code);
     expect(await codeOf(model("hidden"))).toBe("source.config");
     expect(await codeOf(model("forbidden"))).toBe("source.config");

@@ -1,7 +1,7 @@
 // Reading rows as they are now: chunks of a table in key order, single rows by key, each with what its snapshot sees.
 import pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
-import type { Model } from "../../contracts/model.ts";
+import type { TableModel } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { ChunkLimit, Cursor, KeyValues, SnapshotChunk } from "../../contracts/source.ts";
 import type { Value, Values } from "../../contracts/values.ts";
@@ -47,7 +47,7 @@ export class SnapshotReader {
   }
 
   /** The next rows after `after` in the key's order. At least one row, whatever it weighs; else no more bytes than asked for. */
-  chunk(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk> {
+  chunk(model: TableModel, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk> {
     return this.#session
       .use(signal, async (client) => {
         const { described, relation, snapshot } = await this.#begin(client, model);
@@ -74,7 +74,7 @@ export class SnapshotReader {
   }
 
   /** The rows with these keys, each once, from one snapshot. */
-  lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
+  lookup(model: TableModel, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
     return this.#session
       .use(signal, async (client) => {
         const { described, relation, snapshot } = await this.#begin(client, model);
@@ -90,7 +90,7 @@ export class SnapshotReader {
   }
 
   /** The model's relation as it is now. */
-  describe(model: Model, signal: AbortSignal): Promise<Relation> {
+  describe(model: TableModel, signal: AbortSignal): Promise<Relation> {
     return this.#session.use(signal, async (client) => {
       const { relation } = await describe(client, model, this.#options);
       return this.#versions.intern(relation);
@@ -98,7 +98,7 @@ export class SnapshotReader {
   }
 
   /** About how many rows the table has, as its statistics say; null: it was never analysed. */
-  estimate(model: Model, signal: AbortSignal): Promise<number | null> {
+  estimate(model: TableModel, signal: AbortSignal): Promise<number | null> {
     return this.#session.use(signal, async (client) => {
       const { rows } = await client.query<{ rows: string | null }>(
         `SELECT (CASE WHEN bool_or(l.reltuples < 0 AND pg_relation_size(l.oid) > 0) THEN NULL
@@ -119,7 +119,7 @@ export class SnapshotReader {
    * A read-only transaction with its snapshot, and the table as that snapshot's moment has it. The lock comes first: a
    * table that is rewritten or truncated after a snapshot looks empty to it.
    */
-  async #begin(client: pg.Client, model: Model): Promise<Reading> {
+  async #begin(client: pg.Client, model: TableModel): Promise<Reading> {
     const known = JSON.stringify([model.table.namespace, model.table.name, model.key]);
     let described = this.#known.get(known)?.described ?? (await describe(client, model, this.#options));
     for (let tries = 0; ; tries += 1) {

@@ -9,12 +9,13 @@ import { RelationVersions } from "./relation-versions.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
 import { columnFor, loadTypes } from "./types.ts";
+import { tableModel } from "../../../test/support/models.ts";
 
 const SERVERS = [
   { server: "PostgreSQL 18", url: inject("postgresUrl") },
   { server: "PostgreSQL 15", url: inject("postgres15Url") },
 ];
-const MODEL = { name: "m", source: "s", table: { namespace: "Corpus", name: "every type" }, key: null };
+const MODEL = tableModel("every type", { namespace: "Corpus" });
 const TABLE = corpusTable();
 
 describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
