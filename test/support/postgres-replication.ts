@@ -15,7 +15,7 @@ export interface TestReplication extends AsyncDisposable {
   readonly slot: string;
   /** What was logged: [level, message]. */
   readonly said: [string, string][];
-  open(tables: readonly (string | Model)[], stored?: readonly SourceCheckpoint[]): Promise<SourceCheckpoint>;
+  open(tables: readonly (string | TableModel)[], stored?: readonly SourceCheckpoint[]): Promise<SourceCheckpoint>;
   /** Reads from `after` until `enough` says so; the changes in order. */
   read(
     after: Position,
