@@ -42,6 +42,8 @@ export class Backfill {
   #after: Cursor | null;
   #rows: number;
   #complete = false;
+  /** Of the last chunk: rows that are still to be read again. */
+  #stale: readonly StaleRow[] = [];
   readonly #removes: boolean;
   /** A row is told once, whether the stream or the backfill comes first. */
   readonly #toldOnce: boolean;
@@ -122,7 +124,7 @@ export class Backfill {
 
   /** Whether the last row has been read and queued. */
   get complete(): boolean {
-    return this.#complete;
+    return this.#complete && this.#stale.length === 0;
   }
 
   /**
@@ -136,12 +138,13 @@ export class Backfill {
     this.#seam.begin();
     try {
       await this.#source.settle(signal);
+      await this.#readAgain(patience.signal);
       while (!this.#complete && !signal.aborted) {
         await this.#room(signal);
         const chunk = await this.#source.snapshot(this.#sync.model, this.#after, CHUNK, signal);
         failpoint("chunk-read");
-        const stale = this.#queueChunk(chunk);
-        if (stale.length > 0) await this.#readAgain(stale, patience.signal);
+        this.#queueChunk(chunk);
+        await this.#readAgain(patience.signal);
       }
     } finally {
       signal.removeEventListener("abort", lose);
@@ -158,8 +161,8 @@ export class Backfill {
     }
   }
 
-  /** Queues a chunk's rows at this moment of the stream; returns those to be read again. No `await` in here: see {@link Seam.admit}. */
-  #queueChunk(chunk: SnapshotChunk): StaleRow[] {
+  /** Queues a chunk's rows at this moment of the stream, but for those to be read again. No `await` in here: see {@link Seam.admit}. */
+  #queueChunk(chunk: SnapshotChunk): void {
     const mapping = this.#mappings.for(chunk.relation);
     const { relation } = mapping;
     const keys = chunk.rows.map((row) => keyOf(relation, row));
@@ -181,14 +184,17 @@ export class Backfill {
     chunk.rows.forEach((row, index) => {
       const key = keys[index]!;
       const done = (): void => group.done(index);
-      if (again.has(key)) staleRows.push({ key, values: keyValues(relation, row), done, item: { group, index } });
-      else if (!fresh.has(key) || !this.#queueRow(mapping, key, row, { group, index })) done();
+      const item: Item = { group, index };
+      if (again.has(key)) {
+        // A stop must not leave it behind when rows after it have been sent: it keeps its place among them.
+        staleRows.push({ key, values: keyValues(relation, row), done, item, order: this.#queue.reserve() });
+      } else if (!fresh.has(key) || !this.#queueRow(mapping, key, row, item)) done();
     });
+    this.#stale = staleRows;
     this.#wake();
-    return staleRows;
   }
 
-  #queueRow(mapping: Mapping, key: string, row: Values, item: Item): boolean {
+  #queueRow(mapping: Mapping, key: string, row: Values, item: Item, order = 0): boolean {
     if (this.#toldOnce && this.#seam.created.has(key)) return false;
     if (mapping.filter !== null && mapping.filter(row) !== true) return false;
     const op = READ_OPS[this.#sync.mode];
@@ -196,6 +202,7 @@ export class Backfill {
     const recordKey = recordKeyOf(mapping, this.#sync.mode, row, key);
     const read = { key, recordKey, values: row, id, at: this.#streamAt() };
     const entry = readEntry(mapping, op, read, item);
+    entry.order = order;
     entry.observed = this.#observer.takes("read");
     if (entry.observed) this.#observer.read(entry, "backfill");
     this.#queue.add(entry);
@@ -203,9 +210,9 @@ export class Backfill {
   }
 
   /** Rows that a partial change overtook: read until a snapshot sees that change. */
-  async #readAgain(stale: readonly StaleRow[], signal: AbortSignal): Promise<void> {
-    let left = stale;
-    while (left.length > 0) {
+  async #readAgain(signal: AbortSignal): Promise<void> {
+    while (this.#stale.length > 0) {
+      const left = this.#stale;
       const chunk = await this.#source.lookup(
         this.#sync.model,
         left.map(({ values }) => values),
@@ -223,13 +230,13 @@ export class Backfill {
       for (const row of left) {
         if (again.has(row.key)) continue;
         const values = rows.get(row.key);
-        if (values === undefined || !admitted.fresh.has(row.key) || !this.#queueRow(mapping, row.key, values, row.item))
-          row.done();
+        const isFresh = values !== undefined && admitted.fresh.has(row.key);
+        if (!isFresh || !this.#queueRow(mapping, row.key, values, row.item, row.order)) row.done();
       }
       this.#wake();
-      left = left.filter(({ key }) => again.has(key));
-      if (left.length > 0) {
-        this.#log.debug("rows changed while they were read; reading them again", { rows: left.length });
+      this.#stale = left.filter(({ key }) => again.has(key));
+      if (this.#stale.length > 0) {
+        this.#log.debug("rows changed while they were read; reading them again", { rows: this.#stale.length });
         await delay(POLL_MS, undefined, { signal });
       }
     }
@@ -240,6 +247,7 @@ interface StaleRow {
   readonly key: string;
   readonly values: KeyValues;
   readonly item: Item;
+  readonly order: number;
   done(): void;
 }
 

@@ -53,7 +53,10 @@ export class Entry implements Item {
   triedAtMs = 0;
   /** What was merged into it. */
   also: Entry[] | null = null;
-  /** Its place in the order in which entries were queued. */
+  /**
+   * Its place in the order in which entries count as queued, the one of its progress; 0: the next one, when it is queued. See
+   * {@link KeyedQueue.reserve}.
+   */
   order = 0;
   /** The next entry of the same key. */
   next: Entry | null = null;

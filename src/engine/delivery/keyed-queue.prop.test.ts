@@ -176,22 +176,32 @@ test("closed, it lets out what fills holes and nothing else: what is finished is
   fc.assert(
     fc.property(
       fc.boolean(),
-      fc.array(fc.oneof({ weight: 4, arbitrary: step }, { weight: 2, arbitrary: fc.integer({ min: 1, max: 3 }) }), {
-        maxLength: 50,
-      }),
+      fc.array(
+        fc.oneof(
+          { weight: 4, arbitrary: fc.record({ step, late: fc.boolean() }) },
+          { weight: 2, arbitrary: fc.integer({ min: 1, max: 3 }) },
+        ),
+        { maxLength: 50 },
+      ),
       (merges, moves) => {
         const queue = new KeyedQueue({ merges });
         const done: boolean[] = [];
         const sent: Entry[] = [];
+        const late: Entry[] = [];
         for (const item of moves) {
           if (typeof item === "number") sent.push(...queue.take(item, 1e9));
           else {
             const place = done.push(false) - 1;
-            queue.add(entryOf({ ...item, live: true }, () => (done[place] = true)));
+            const entry = entryOf({ ...item.step, live: true }, () => (done[place] = true));
+            if (item.late) {
+              entry.order = queue.reserve();
+              late.push(entry);
+            } else queue.add(entry);
           }
           // Some are finished out of order, some stay on their way.
           if (sent.length > 2) queue.finish(sent.pop()!);
         }
+        for (const entry of late) queue.add(entry);
         queue.close();
         for (;;) {
           while (sent.length > 0) queue.finish(sent.pop()!);

@@ -79,8 +79,13 @@ export class KeyedQueue {
       for (let entry: Entry | null = first; entry !== null; entry = entry.next) yield entry;
   }
 
+  /** A place for an entry that is added later, as its `order`: what is added meanwhile comes after it. */
+  reserve(): number {
+    return (this.#order += 1);
+  }
+
   add(entry: Entry): void {
-    entry.order = this.#order += 1;
+    if (entry.order === 0) entry.order = this.reserve();
     if (this.#inOrder) {
       // A chain of its own for each: nothing waits for a key.
       entry.key = String(entry.order);
