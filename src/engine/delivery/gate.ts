@@ -51,6 +51,11 @@ export class Gate {
     return this.#closedBy;
   }
 
+  /** Whether it is closed because the destination asked for a pause, and one that is over by then, ms since the epoch. */
+  pausesUntil(atMs: number): boolean {
+    return this.#closedBy?.consequence === "throttled" && this.#closedUntilMs <= atMs;
+  }
+
   /** What the destination gets less of than it might, because it takes no more; null: nothing. */
   get slowedTo(): string | null {
     const { allowed, most } = this.#concurrency;

@@ -435,3 +435,43 @@ test("under any mix of answers: no key has two requests at a time or an older ve
     { numRuns: 150 },
   );
 });
+
+describe("a drain", () => {
+  /** One row was delivered, and the one before it was answered with 429 and this `Retry-After`. */
+  async function throttled(afterMs: number) {
+    let asked = 0;
+    const lane = laneWith(
+      (batch) => {
+        asked += 1;
+        if (asked === 1) throw new TailraceError("destination.throttled", "429", { afterMs });
+        return batch.map(() => DELIVERED);
+      },
+      { limits: { rows: 1 }, concurrency: 2 },
+    );
+    lane.add("a", 1);
+    lane.add("b", 1);
+    await pass(0);
+    lane.add("c", 1);
+    expect(lane.delivered.map(({ key }) => key)).toEqual(["b"]);
+    let isOver = false;
+    void lane.lane.drain().then(() => (isOver = true));
+    return { ...lane, isOver: () => isOver };
+  }
+
+  test("sends what is missing after a short pause that the destination asked for, and nothing more", async () => {
+    const { requests, delivered, isOver } = await throttled(2_000);
+    await pass(1_900);
+    expect(requests).toHaveLength(2);
+    expect(isOver()).toBe(false);
+    await pass(200);
+    expect(delivered.map(({ key }) => key)).toEqual(["b", "a"]);
+    expect(isOver()).toBe(true);
+  });
+
+  test("does not wait for a long one", async () => {
+    const { requests, isOver } = await throttled(60_000);
+    await pass(100);
+    expect(isOver()).toBe(true);
+    expect(requests).toHaveLength(2);
+  });
+});

@@ -114,13 +114,14 @@ export class Lane implements GateUser {
 
   /**
    * Sends only what lies before something that was sent already, so that what is finished becomes a prefix and nothing is sent twice after a
-   * restart; then halts. While the destination takes nothing, there is no use in waiting for that.
+   * restart; then halts. While the destination takes nothing, there is no use in waiting for that; a short pause that it asked for is waited for.
    */
   async drain(): Promise<void> {
+    const patientUntilMs = Date.now() + DRAIN_PATIENCE_MS;
     this.#queue.close();
     this.#draining = true;
     this.#gate.wake();
-    while (!this.#halted && !this.#signal.aborted && (this.#sending > 0 || this.#hasHoles())) {
+    while (!this.#halted && !this.#signal.aborted && (this.#sending > 0 || this.#hasHoles(patientUntilMs))) {
       await new Promise<void>((resolve) => {
         this.#idle.push(resolve);
         this.#signal.addEventListener("abort", () => resolve(), { once: true });
@@ -130,8 +131,9 @@ export class Lane implements GateUser {
     await this.halt();
   }
 
-  #hasHoles(): boolean {
-    if (this.#gate.closedBy !== null) return false;
+  #hasHoles(patientUntilMs: number): boolean {
+    const pauses = Date.now() < patientUntilMs && this.#gate.pausesUntil(patientUntilMs);
+    if (this.#gate.closedBy !== null && !pauses) return false;
     return this.#again.length > 0 || this.#queue.readyLive + this.#queue.readyBackfill > 0;
   }
 
@@ -364,6 +366,8 @@ export class Lane implements GateUser {
 }
 
 const DRAIN_POLL_MS = 50;
+/** For how long a drain waits for a destination that throttles. */
+const DRAIN_PATIENCE_MS = 5_000;
 
 /** When these were last tried; for a first attempt, when they were queued. */
 function previousAttemptMs(entries: readonly Entry[]): number {
