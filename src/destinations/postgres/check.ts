@@ -4,12 +4,13 @@ import { closest } from "../../contracts/did-you-mean.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
 import { describeAddress } from "../../kit/postgres/address.ts";
-import { createTableSql, EVENT_ID, resolveType } from "./create-table.ts";
+import { createTableSql, resolveType } from "./create-table.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
+import { EVENT_ID, uniqueIndexOn } from "../../kit/table-writer/batch-plan.ts";
 import { progressTableExists } from "./progress.ts";
 import { ask, type Session, type Sessions } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
-import { parseTable, readTable, type TableRef, type TargetTable, tableSql, uniqueIndexOn } from "./table.ts";
+import { parseTable, readTable, type TableRef, type TargetTable, tableSql } from "./table.ts";
 
 export async function checkTargets(
   sessions: Sessions,

@@ -2,12 +2,8 @@
 import type { Field, Target } from "../../contracts/destination.ts";
 import type { Session } from "./sessions.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
+import { EVENT_CHANGE, EVENT_ID, EVENT_TIME } from "../../kit/table-writer/batch-plan.ts";
 import { type TableRef, type TargetTable, tableSql } from "./table.ts";
-
-/** An event table's own columns, each written where the table has it. The first makes a repeat harmless. */
-export const EVENT_ID = "tailrace_id";
-export const EVENT_CHANGE = "tailrace_change";
-export const EVENT_TIME = "tailrace_committed_at";
 
 /**
  * The type for a field: the source's own where this database has a type of that name, without its length (a wider

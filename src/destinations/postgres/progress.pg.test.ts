@@ -6,7 +6,7 @@ import { type TestDatabase, testDatabase } from "../../../test/support/postgres.
 import { destination, failure, NEVER, SERVERS, target, until } from "../../../test/support/postgres-destination.ts";
 import { clientConfig } from "../../kit/postgres/client-config.ts";
 import connector from "./index.ts";
-import { OwnProgress, STEP } from "./progress.ts";
+import { STEP, StoredProgress } from "./progress.ts";
 import { Sessions } from "./sessions.ts";
 import { ARRAY_ROWS } from "./writer.ts";
 
@@ -166,7 +166,7 @@ test("a transaction whose process is frozen is ended by the server, before who w
   const settings = connector.settings.parse({ url: database.url });
   const codes = { config: "destination.config", tls: "destination.config" } as const;
   await using sessions = new Sessions(() => clientConfig(settings, { baseDirectory: "/", codes }), 1);
-  const frozen = new OwnProgress("s");
+  const frozen = new StoredProgress("s");
   const loaded: (string | null)[] = [];
   let taken: number | null = null;
   const late = sessions.use(NEVER, async (session) => {

@@ -2,6 +2,7 @@
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Session } from "./sessions.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
+import type { WrittenTable } from "../../kit/table-writer/batch-plan.ts";
 
 export interface TableRef {
   readonly schema: string;
@@ -27,20 +28,12 @@ export interface TargetColumn {
   readonly generated: boolean;
 }
 
-export interface UniqueIndex {
-  readonly name: string;
-  readonly columns: readonly string[];
-}
-
-export interface TargetTable extends TableRef {
+export interface TargetTable extends TableRef, WrittenTable<TargetColumn> {
   readonly oid: string;
   /** pg_class.relkind: `r` table, `p` partitioned, `v` view, `m`, `f`. */
   readonly kind: string;
   readonly rowSecurity: boolean;
   readonly triggers: readonly string[];
-  readonly columns: ReadonlyMap<string, TargetColumn>;
-  /** Those that ON CONFLICT can go by: valid, immediate, whole, of plain columns. */
-  readonly uniqueIndexes: readonly UniqueIndex[];
 }
 
 /** `name`, `schema.name`, each part quoted or not. Throws `destination.config`. */
@@ -54,16 +47,6 @@ export function parseTable(object: string | null, schema: string): TableRef {
 
 export function tableSql(table: TableRef): string {
   return `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`;
-}
-
-/** The unique index whose columns are exactly these, in any order. */
-export function uniqueIndexOn(table: TargetTable, columns: readonly string[]): UniqueIndex | null {
-  const wanted = new Set(columns);
-  return (
-    table.uniqueIndexes.find(
-      (index) => index.columns.length === wanted.size && index.columns.every((name) => wanted.has(name)),
-    ) ?? null
-  );
 }
 
 const TABLE = `
@@ -87,6 +70,7 @@ const COLUMNS = `
   FROM col JOIN base ON base.top = col.atttypid JOIN pg_type t ON t.oid = base.oid AND t.typtype <> 'd'
   ORDER BY col.attnum`;
 
+// Those that ON CONFLICT can go by: valid, immediate, whole, of plain columns.
 const INDEXES = `
   SELECT ic.relname, a.attname FROM pg_index i
   JOIN pg_class ic ON ic.oid = i.indexrelid
@@ -122,6 +106,7 @@ export async function readTable(session: Session, ref: TableRef): Promise<Target
   }
   return {
     ...ref,
+    label: tableSql(ref),
     oid: found["oid"]!,
     kind: found["relkind"]!,
     rowSecurity: found["row_security"] === "t",

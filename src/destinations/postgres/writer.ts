@@ -8,14 +8,15 @@ import {
 } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
-import { BatchPlanner, type Group } from "./batch-plan.ts";
-import { copyChunks, copyIn, type TextRow } from "./copy.ts";
+import { BatchPlanner, type Encode, type Group, uniqueIndexOn } from "../../kit/table-writer/batch-plan.ts";
+import { batchDigest, type Step } from "../../kit/table-writer/own-progress.ts";
+import { assertStorable, copyChunks, copyIn, type TextRow } from "./copy.ts";
 import { addColumnsSql } from "./create-table.ts";
 import { databaseError, type Phase } from "./errors.ts";
 import { arraySource, mergeSql } from "./merge.ts";
-import { batchDigest, OwnProgress, STEP, STEP_PARAMETERS, type Step } from "./progress.ts";
+import { STEP, STEP_PARAMETERS, StoredProgress } from "./progress.ts";
 import { ask, type Session, type Sessions } from "./sessions.ts";
-import { readTable, type TableRef, type TargetTable, tableSql, uniqueIndexOn } from "./table.ts";
+import { readTable, type TableRef, type TargetColumn, type TargetTable, tableSql } from "./table.ts";
 
 /**
  * Up to here the rows go as array parameters of prepared statements; above it through COPY into a temporary table. Measured with
@@ -23,6 +24,9 @@ import { readTable, type TableRef, type TargetTable, tableSql, uniqueIndexOn } f
  * and needs less memory on both sides.
  */
 export const ARRAY_ROWS = 1000;
+
+type Planner = BatchPlanner<TargetColumn, string>;
+type Rows = Group<TargetColumn, string>;
 
 export interface WriterOptions {
   readonly sessions: Sessions;
@@ -38,14 +42,14 @@ export class PostgresWriter implements Writer {
   readonly transactional: TransactionalWriter;
   readonly #options: WriterOptions;
   readonly #arrayRows: number;
-  readonly #progress: OwnProgress;
+  readonly #progress: StoredProgress;
   #table: TargetTable | null = null;
-  #planner: BatchPlanner | null = null;
+  #planner: Planner | null = null;
 
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#arrayRows = options.arrayRows ?? ARRAY_ROWS;
-    this.#progress = new OwnProgress(options.target.sync);
+    this.#progress = new StoredProgress(options.target.sync);
     this.transactional = {
       load: (signal) => ask(options.sessions, signal, (session) => this.#progress.load(session)),
       writeWith: (batch, progress, signal) => this.#write(batch, progress, signal),
@@ -69,7 +73,8 @@ export class PostgresWriter implements Writer {
         const [only] = groups;
         if (groups.length === 1 && only!.rows.length <= this.#arrayRows && step !== null) {
           const merge = mergeSql(
-            only!.merge,
+            this.#table!,
+            only!.write,
             arraySource(only!.rows[0]!.length, STEP_PARAMETERS + 1),
             "EXISTS (SELECT FROM step)",
           );
@@ -102,7 +107,7 @@ export class PostgresWriter implements Writer {
 
   async #transaction(
     session: Session,
-    groups: readonly Group[],
+    groups: readonly Rows[],
     step: Step | null,
     committing: () => void,
   ): Promise<void> {
@@ -117,7 +122,7 @@ export class PostgresWriter implements Writer {
       if (taken) {
         for (const [index, group] of groups.entries()) {
           const source = temporary === null ? arraySource(group.rows[0]!.length, 1) : `pg_temp.${temporary.name} AS s`;
-          const sql = mergeSql(group.merge, source, temporary === null ? "true" : `s.g = ${index}`);
+          const sql = mergeSql(this.#table!, group.write, source, temporary === null ? "true" : `s.g = ${index}`);
           if (sql === null) continue;
           await session.prepared(sql, temporary === null ? columnsOf(group.rows) : []);
         }
@@ -133,7 +138,7 @@ export class PostgresWriter implements Writer {
     if (stored !== null) this.#progress.committed(stored);
   }
 
-  async #ready(session: Session, batch: readonly Delivery[]): Promise<BatchPlanner> {
+  async #ready(session: Session, batch: readonly Delivery[]): Promise<Planner> {
     const { target, ref, addColumns, log } = this.#options;
     if (addColumns && this.#table && this.#planner) await this.#addColumns(session, this.#table, batch);
     if (this.#planner) return this.#planner;
@@ -146,7 +151,7 @@ export class PostgresWriter implements Writer {
       );
     }
     this.#table = table;
-    this.#planner = new BatchPlanner(table, target);
+    this.#planner = new BatchPlanner(table, target, storable);
     log.debug("read the target table", { table: tableSql(ref), columns: table.columns.size });
     return this.#planner;
   }
@@ -163,6 +168,13 @@ export class PostgresWriter implements Writer {
   }
 }
 
+function storable(column: TargetColumn): Encode<string> {
+  return (text) => {
+    assertStorable(text, column.name);
+    return text;
+  };
+}
+
 /** Rows turned into one array a column. */
 function columnsOf(rows: readonly TextRow[]): (string | null)[][] {
   return Array.from({ length: rows[0]!.length }, (_, column) => rows.map((row) => row[column]!));
@@ -173,7 +185,7 @@ interface Temporary {
 }
 
 /** A table of texts that is emptied at every commit, made once a connection for each width. */
-async function temporaryTable(session: Session, groups: readonly Group[]): Promise<Temporary> {
+async function temporaryTable(session: Session, groups: readonly Rows[]): Promise<Temporary> {
   const widest = Math.max(...groups.map((group) => group.rows[0]!.length), 1);
   const width = 2 ** Math.ceil(Math.log2(Math.max(widest, 8)));
   const columns = Math.min(width, 1590);
@@ -188,8 +200,8 @@ async function temporaryTable(session: Session, groups: readonly Group[]): Promi
   return { name };
 }
 
-async function copyGroups(session: Session, temporary: Temporary, groups: readonly Group[]): Promise<void> {
-  const widths = new Map<number, [number, Group][]>();
+async function copyGroups(session: Session, temporary: Temporary, groups: readonly Rows[]): Promise<void> {
+  const widths = new Map<number, [number, Rows][]>();
   for (const [index, group] of groups.entries()) {
     const width = group.rows[0]!.length;
     const same = widths.get(width);
@@ -203,6 +215,6 @@ async function copyGroups(session: Session, temporary: Temporary, groups: readon
   }
 }
 
-function* rowsOf(groups: readonly (readonly [number, Group])[]): Generator<TextRow> {
+function* rowsOf(groups: readonly (readonly [number, Rows])[]): Generator<TextRow> {
   for (const [index, group] of groups) for (const row of group.rows) yield [String(index), ...row];
 }
