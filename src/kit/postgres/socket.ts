@@ -17,6 +17,15 @@ export function bytesRead(client: pg.ClientBase): number {
   return socketOf(client).bytesRead;
 }
 
+/** Nothing is read from the connection any more: the other side waits. */
+export function pause(client: pg.ClientBase): void {
+  socketOf(client).pause();
+}
+
+export function resume(client: pg.ClientBase): void {
+  socketOf(client).resume();
+}
+
 function socketOf(client: pg.ClientBase): Socket {
   return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }

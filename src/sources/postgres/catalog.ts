@@ -2,6 +2,7 @@
 import type pg from "pg";
 import type { Column } from "../../contracts/relation.ts";
 import { quoteName } from "../../kit/sql.ts";
+import type { KeyOperators } from "./key-sql.ts";
 import { asSourceError } from "./source-error.ts";
 import { type Normalise, columnFor, loadTypes } from "./types.ts";
 
@@ -59,7 +60,7 @@ export interface UniqueIndex {
   /** Names, in the index's order. */
   readonly columns: readonly string[];
   /** Of each column, as SQL: they need not be in `pg_catalog`. */
-  readonly operators: readonly { readonly equal: string; readonly atLeast: string; readonly greater: string }[];
+  readonly operators: readonly KeyOperators[];
 }
 
 export interface ReplicaIdentity {
@@ -86,13 +87,17 @@ const IDENTITY = (of: string) => `
     WHEN 'd' THEN ${INDEX_COLUMNS("i.indisprimary AND i.indisvalid AND i.indimmediate", of)}
     WHEN 'i' THEN ${INDEX_COLUMNS("i.indisreplident AND i.indisvalid", of)} END)`;
 
-const BTREE = 403;
+export const BTREE = 403;
 
+/** Of the operator class `o`, as SQL. */
 const OPERATOR = (strategy: number) => `
   (SELECT format('OPERATOR(%I.%s)', pn.nspname, p.oprname)
      FROM pg_amop m JOIN pg_operator p ON p.oid = m.amopopr JOIN pg_namespace pn ON pn.oid = p.oprnamespace
     WHERE m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype
       AND m.amopstrategy = ${strategy})`;
+
+/** {@link KeyOperators} of the B-tree operator class `o`, as JSON. */
+export const OPERATORS = `json_build_object('equal', ${OPERATOR(3)}, 'atLeast', ${OPERATOR(4)}, 'greater', ${OPERATOR(5)})`;
 
 // One statement, so that all of it is of one moment.
 const TABLE = `
@@ -123,8 +128,7 @@ const TABLE = `
         JOIN pg_class x ON x.oid = i.indexrelid
        CROSS JOIN LATERAL (
          SELECT json_agg(a.attname ORDER BY k.place) AS columns,
-                json_agg(json_build_object('equal', ${OPERATOR(3)}, 'atLeast', ${OPERATOR(4)}, 'greater', ${OPERATOR(5)})
-                         ORDER BY k.place) AS operators,
+                json_agg(${OPERATORS} ORDER BY k.place) AS operators,
                 bool_and(o.opcdefault AND o.opcmethod = ${BTREE} AND k.coll IN (0, a.attcollation)) AS plain
            FROM unnest(i.indkey::int2[], i.indcollation::oid[], i.indclass::oid[]) WITH ORDINALITY
                 AS k (attnum, coll, opclass, place)

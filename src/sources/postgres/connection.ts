@@ -2,6 +2,7 @@
 import pg from "pg";
 import { clientConfig } from "../../kit/postgres/client-config.ts";
 import type { ConnectionSettings } from "../../kit/postgres/settings.ts";
+import { quoteIdentifier } from "../../kit/sql.ts";
 import { destroy } from "../../kit/postgres/socket.ts";
 import { asSourceError } from "./source-error.ts";
 
@@ -12,7 +13,15 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
   /** Where relative file names start. Default: the working directory. */
   readonly baseDirectory?: string | undefined;
+  /**
+   * For the SQL of models: schemas that its names are looked up in, after `pg_catalog`. Nothing can be written in such a session. Absent:
+   * for our own statements.
+   */
+  readonly schemas?: readonly string[] | undefined;
 }
+
+/** How long a reading waits for a lock: somebody alters the table. Then it is `source.blocked`, and tried again. */
+export const LOCK_WAIT_MS = 10_000;
 
 const CODES = { config: "source.config", tls: "source.tls" } as const;
 
@@ -71,6 +80,7 @@ export async function connect(settings: ConnectionSettings, options: ConnectOpti
   try {
     await client.connect();
     await client.query(SET_SESSION);
+    if (options.schemas) await client.query(forModels(options.schemas));
     return client;
   } catch (error) {
     destroy(client);
@@ -79,6 +89,14 @@ export async function connect(settings: ConnectionSettings, options: ConnectOpti
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+// A statement that is run again and again is planned once: what changes is only which keys it is asked for.
+function forModels(schemas: readonly string[]): string {
+  return `SET search_path = ${schemas.map(quoteIdentifier).join(", ")};
+    SET default_transaction_read_only = on;
+    SET plan_cache_mode = force_generic_plan;
+    SET lock_timeout = ${LOCK_WAIT_MS}`;
 }
 
 /** Says goodbye and closes; cuts the connection when that takes longer than a second. Never rejects. */

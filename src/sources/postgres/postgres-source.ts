@@ -1,3 +1,4 @@
+import type pg from "pg";
 import type { Capture } from "../../contracts/capture.ts";
 import type { ChangeBatch, Position } from "../../contracts/change.ts";
 import type { Finding } from "../../contracts/finding.ts";
@@ -21,17 +22,22 @@ import { check } from "./check.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
 import { type DescribeOptions, describe } from "./describe.ts";
 import { explain } from "./explain.ts";
+import { LogMark } from "./log-mark.ts";
 import { branchName, objectName } from "./object-names.ts";
 import { RelationVersions } from "./relation-versions.ts";
 import { Replication } from "./replication.ts";
 import type { Settings } from "./settings.ts";
 import { settle } from "./settle.ts";
+import { QueryReader } from "./query-reader.ts";
+import { scan } from "./scan.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
 import { streamCatalogue } from "./stream-catalogue.ts";
 
 const BLOCKED_AFTER_MS = 5000;
 const MEMBERSHIP_MS = 30_000;
+/** A model's SQL may take long until its first row. */
+const QUERY_SILENT_AFTER_MS = 600_000;
 
 /** PostgreSQL, by its logical replication log. */
 export class PostgresSource implements Source {
@@ -42,7 +48,11 @@ export class PostgresSource implements Source {
   /** Backfills may hold it for seconds; what the stream asks has a session of its own. */
   readonly #reads: SqlSession;
   readonly #side: SqlSession;
+  /** For the SQL of models, kept warm: what it runs again and again is planned once. */
+  readonly #queries: SqlSession;
+  readonly #mark: LogMark;
   readonly #snapshots: SnapshotReader;
+  readonly #queryReader: QueryReader;
   readonly #replication: Replication;
 
   /** `branch`: the sync that this reader is for alone; see Source.branch. */
@@ -54,11 +64,14 @@ export class PostgresSource implements Source {
     this.#names = { slot, sharedSlot, publication: settings.publication ?? sharedSlot };
     this.#describing = { schema: settings.schema, publication: this.#names.publication };
     const { baseDirectory } = context;
-    const open = (signal: AbortSignal) => connect(settings, { replication: false, signal, baseDirectory });
+    const open = (signal: AbortSignal) => this.#connect(signal);
     this.#reads = new SqlSession(open);
     this.#side = new SqlSession(open);
+    this.#queries = new SqlSession((signal) => this.#connect(signal, true), QUERY_SILENT_AFTER_MS);
     const versions = new RelationVersions();
-    this.#snapshots = new SnapshotReader(this.#reads, this.#describing, versions);
+    this.#mark = new LogMark(this.#reads);
+    this.#snapshots = new SnapshotReader(this.#reads, this.#describing, versions, this.#mark);
+    this.#queryReader = new QueryReader(this.#queries, versions, this.#mark);
     this.#replication = new Replication({
       connect: (replication: boolean, signal: AbortSignal) =>
         connect(settings, { replication, signal, baseDirectory } satisfies ConnectOptions),
@@ -78,12 +91,20 @@ export class PostgresSource implements Source {
     });
   }
 
+  /** `forModels`: for their SQL, not for our own statements. */
+  #connect(signal: AbortSignal, forModels = false): Promise<pg.Client> {
+    const { schema } = this.#settings;
+    const schemas = forModels ? [...new Set([schema, "public"])] : undefined;
+    return connect(this.#settings, { replication: false, signal, baseDirectory: this.#context.baseDirectory, schemas });
+  }
+
   check(needs: readonly ModelNeeds[], signal: AbortSignal): Promise<readonly Finding[]> {
     return check(this.#settings, needs, { ...this.#names, signal, baseDirectory: this.#context.baseDirectory });
   }
 
   describe(model: Model, signal: AbortSignal): Promise<Relation> {
-    return this.#snapshots.describe(asTable(model), signal);
+    if (model.kind === "query") return this.#queryReader.describe(model, signal);
+    return this.#snapshots.describe(model, signal);
   }
 
   async capture(model: Model, _signal: AbortSignal): Promise<Capture> {
@@ -120,26 +141,29 @@ export class PostgresSource implements Source {
     return this.#snapshots.chunk(asTable(model), after, limit, signal);
   }
 
-  async *scan(
-    model: Model,
-    after: Cursor | null,
-    limit: ChunkLimit,
-    signal: AbortSignal,
-  ): AsyncGenerator<SnapshotChunk, void, undefined> {
-    for (let next = after; ;) {
-      const chunk = await this.snapshot(model, next, limit, signal);
-      yield chunk;
-      if (chunk.next === null) return;
-      next = chunk.next;
-    }
+  scan(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncIterable<SnapshotChunk> {
+    return scan(
+      {
+        open: (inner) => this.#connect(inner, model.kind === "query"),
+        begin: (client) =>
+          model.kind === "query"
+            ? this.#queryReader.beginScan(client, model, after)
+            : this.#snapshots.beginScan(client, model, after),
+        mark: (inner) => this.#mark.note(inner),
+        limit,
+      },
+      signal,
+    );
   }
 
   lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
-    return this.#snapshots.lookup(asTable(model), keys, signal);
+    if (model.kind === "query") return this.#queryReader.lookup(model, keys, signal);
+    return this.#snapshots.lookup(model, keys, signal);
   }
 
   estimate(model: Model, signal: AbortSignal): Promise<number | null> {
-    return this.#snapshots.estimate(asTable(model), signal);
+    if (model.kind === "query") return this.#queryReader.estimate(model, signal);
+    return this.#snapshots.estimate(model, signal);
   }
 
   branch(name: string): Source {
@@ -173,6 +197,6 @@ export class PostgresSource implements Source {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#replication[Symbol.asyncDispose]();
-    await Promise.all([this.#reads[Symbol.asyncDispose](), this.#side[Symbol.asyncDispose]()]);
+    await Promise.all([this.#reads, this.#side, this.#queries].map((session) => session[Symbol.asyncDispose]()));
   }
 }

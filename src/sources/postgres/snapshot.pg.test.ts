@@ -8,6 +8,7 @@ import { quoteLiteral } from "../../kit/sql.ts";
 import { type TestDatabase, testDatabase } from "../../../test/support/postgres.ts";
 import { connect } from "./connection.ts";
 import { lsnOf, parseLsn } from "./position.ts";
+import { LogMark } from "./log-mark.ts";
 import { RelationVersions } from "./relation-versions.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
@@ -34,7 +35,12 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     if (missing) return;
     database = await testDatabase(serverUrl);
     session = new SqlSession((inner) => connect({ url: database.url }, { replication: false, signal: inner }));
-    reader = new SnapshotReader(session, { schema: "public", publication: "none" }, new RelationVersions());
+    reader = new SnapshotReader(
+      session,
+      { schema: "public", publication: "none" },
+      new RelationVersions(),
+      new LogMark(session),
+    );
   });
   afterAll(async () => {
     if (missing) return;
@@ -341,7 +347,12 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     url.username = `r_${database.name}`;
     url.password = "secret";
     await using poor = new SqlSession((inner) => connect({ url: url.href }, { replication: false, signal: inner }));
-    const poorReader = new SnapshotReader(poor, { schema: "public", publication: "none" }, new RelationVersions());
+    const poorReader = new SnapshotReader(
+      poor,
+      { schema: "public", publication: "none" },
+      new RelationVersions(),
+      new LogMark(poor),
+    );
     const codeOf = (of: TableModel) =>
       poorReader.chunk(of, null, SMALL, signal).then(String, (error: TailraceError) => error.code);
     expect(await codeOf(model("hidden"))).toBe("source.config");

@@ -5,6 +5,7 @@ import { quoteIdentifier } from "../../kit/sql.ts";
 import { type TestDatabase, testDatabase } from "../../../test/support/postgres.ts";
 import { TYPE_CORPUS, corpusTable } from "../../../test/support/type-corpus.ts";
 import { close, connect } from "./connection.ts";
+import { LogMark } from "./log-mark.ts";
 import { RelationVersions } from "./relation-versions.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
@@ -37,7 +38,12 @@ describe.each(SERVERS)("$server", ({ url: serverUrl }) => {
     await using session = new SqlSession((inner) =>
       connect({ url: database.url }, { replication: false, signal: inner }),
     );
-    const reader = new SnapshotReader(session, { schema: "public", publication: "none" }, new RelationVersions());
+    const reader = new SnapshotReader(
+      session,
+      { schema: "public", publication: "none" },
+      new RelationVersions(),
+      new LogMark(session),
+    );
     return await reader.chunk(MODEL, null, { rows: 1000, bytes: 1e8 }, signal);
   }
 

@@ -1,0 +1,129 @@
+// Reading rows of a query: all of them, or those of some keys, each with what its snapshot sees.
+import type pg from "pg";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { QueryModel } from "../../contracts/model.ts";
+import type { Relation } from "../../contracts/relation.ts";
+import type { Cursor, KeyValues, SnapshotChunk } from "../../contracts/source.ts";
+import { quoteIdentifier } from "../../kit/sql.ts";
+import { type DescribedQuery, describeQuery, fingerprintSql, fromModel } from "./describe-query.ts";
+import { afterSql } from "./key-sql.ts";
+import type { LogMark } from "./log-mark.ts";
+import { parseLsn, positionAt } from "./position.ts";
+import { lookUp } from "./query-lookup.ts";
+import type { RelationVersions } from "./relation-versions.ts";
+import type { BegunScan } from "./scan.ts";
+import { sameKey } from "./snapshot.ts";
+import type { SqlSession } from "./sql-session.ts";
+import { visibility } from "./visibility.ts";
+
+export class QueryReader {
+  readonly #session: SqlSession;
+  readonly #versions: RelationVersions;
+  readonly #mark: LogMark;
+  readonly #known = new Map<string, DescribedQuery>();
+
+  /** `session`: for models; `mark`: on another one. */
+  constructor(session: SqlSession, versions: RelationVersions, mark: LogMark) {
+    this.#session = session;
+    this.#versions = versions;
+    this.#mark = mark;
+  }
+
+  /** The result's relation as it is now. */
+  async describe(model: QueryModel, signal: AbortSignal): Promise<Relation> {
+    const described = await this.#session.use(signal, (client) => this.#describe(client, model));
+    return this.#versions.intern(described.relation);
+  }
+
+  async #describe(client: pg.Client, model: QueryModel): Promise<DescribedQuery> {
+    const described = await describeQuery(client, model);
+    this.#known.set(known(model), described);
+    return described;
+  }
+
+  /**
+   * The rows with these keys, from one snapshot, in one round trip: a single statement takes its locks before its snapshot. All rows
+   * of a key that is not unique.
+   */
+  async lookup(model: QueryModel, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
+    if (keys.length === 0) {
+      const relation = this.#versions.intern((await this.#describedOf(model, signal)).relation);
+      const high = await this.#mark.note(signal);
+      return { relation, rows: [], next: null, high, sees: () => true };
+    }
+    for (let tries = 0; ; tries += 1) {
+      const described = await this.#describedOf(model, signal);
+      const found = await this.#session.use(signal, (client) => lookUp(client, model, described, keys));
+      if (found !== null && found.fingerprint === described.fingerprint) {
+        const { rows, lsn, snapshot } = found;
+        const relation = this.#versions.intern(described.relation);
+        return { relation, rows, next: null, high: positionAt(parseLsn(lsn)), sees: visibility(snapshot) };
+      }
+      // A table or view of it was altered: the rows may be of another shape, or of another query.
+      this.#known.delete(known(model));
+      if (tries >= 3) throw alteredAgain(model);
+    }
+  }
+
+  async #describedOf(model: QueryModel, signal: AbortSignal): Promise<DescribedQuery> {
+    return this.#known.get(known(model)) ?? this.#session.use(signal, (client) => this.#describe(client, model));
+  }
+
+  /**
+   * A transaction on `client` for all rows after `after`. The locks come before the snapshot: a table that is rewritten or truncated
+   * after it looks empty to it.
+   */
+  async beginScan(client: pg.Client, model: QueryModel, after: Cursor | null): Promise<BegunScan> {
+    for (let tries = 0; ; tries += 1) {
+      const described = await this.#describe(client, model);
+      const lockable = described.reads.filter(({ kind, readable }) => readable && "rpv".includes(kind));
+      const lock =
+        lockable.length === 0 ? "" : `LOCK TABLE ${lockable.map(({ sql }) => sql).join(", ")} IN ACCESS SHARE MODE;`;
+      const results = (await client.query(
+        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${lock}
+         SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot, ${fingerprintSql(described.reads)} AS fingerprint`,
+      )) as unknown as pg.QueryResult<{ snapshot: string; fingerprint: string }>[];
+      const { snapshot, fingerprint } = results.at(-1)!.rows[0]!;
+      if (fingerprint === described.fingerprint) {
+        const relation = this.#versions.intern(described.relation);
+        sameKey(model, after, relation);
+        return { relation, snapshot, query: scanQuery(model, described, after), normalise: described.normalise };
+      }
+      await client.query("ROLLBACK");
+      if (tries >= 3) throw alteredAgain(model);
+    }
+  }
+
+  /** About how many rows it has, as the planner guesses. */
+  estimate(model: QueryModel, signal: AbortSignal): Promise<number | null> {
+    return this.#session.use(signal, async (client) => {
+      const { rows } = await client.query<{ "QUERY PLAN": string }>(
+        `EXPLAIN (FORMAT JSON) SELECT * FROM ${fromModel(model)}`,
+      );
+      const [explained] = JSON.parse(rows[0]!["QUERY PLAN"]) as { readonly Plan: { readonly "Plan Rows": number } }[];
+      return explained!.Plan["Plan Rows"];
+    });
+  }
+}
+
+function known(model: QueryModel): string {
+  return JSON.stringify([model.name, model.sql, model.key]);
+}
+
+function alteredAgain(model: QueryModel): TailraceError {
+  return new TailraceError("source.blocked", `model ${model.name}: what it reads is being altered again and again`);
+}
+
+function selectList({ relation }: DescribedQuery): string {
+  return relation.columns.map(({ name }) => `m.${quoteIdentifier(name)}`).join(", ");
+}
+
+function scanQuery(model: QueryModel, described: DescribedQuery, after: Cursor | null) {
+  const { key } = described;
+  const where = after === null ? "" : ` WHERE ${afterSql(key)}`;
+  const order = key.map(({ sql }) => sql).join(", ");
+  return {
+    text: `SELECT ${selectList(described)} FROM ${fromModel(model)}${where} ORDER BY ${order}`,
+    values: after ?? [],
+  };
+}
