@@ -1,8 +1,9 @@
 import type { DestinationConnector } from "../../contracts/destination.ts";
-import type { Model } from "../../contracts/model.ts";
 import type { SourceConnector } from "../../contracts/source.ts";
 import type { Sync } from "../../contracts/sync.ts";
+import type { DbtOrigin } from "../dbt/model.ts";
 import type { AlertInput } from "./alert-schema.ts";
+import type { ConfiguredModel } from "./model.ts";
 import type { StateSettings } from "./schema.ts";
 
 /** The checked configuration. It does not know in which language it was written. */
@@ -15,7 +16,9 @@ export interface Config {
   readonly files: readonly string[];
   readonly sources: ReadonlyMap<string, ConfiguredSource>;
   readonly destinations: ReadonlyMap<string, ConfiguredDestination>;
-  readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
+  readonly models: ReadonlyMap<string, ConfiguredModel>;
+  /** null: there is none. */
+  readonly dbt: DbtProject | null;
   /** In the order of the files. */
   readonly syncs: readonly Sync[];
   readonly alerts: readonly ConfiguredAlert[];
@@ -25,6 +28,16 @@ export interface Config {
   readonly failures: FailureSettings;
   /** null: none is kept. */
   readonly history: HistorySettings | null;
+}
+
+/** A dbt project whose models are read. */
+export interface DbtProject {
+  /** Absolute: its `manifest.json`. */
+  readonly manifest: string;
+  /** Absolute: what its last run did. */
+  readonly runResults: string;
+  /** What models have from it, by their names here. */
+  readonly models: ReadonlyMap<string, DbtOrigin>;
 }
 
 /** What is kept of what happened to rows, for `tailrace trace`. */

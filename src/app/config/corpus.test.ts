@@ -56,7 +56,7 @@ describe("bad configurations are refused as expected", () => {
 });
 
 function expectWhole(problem: Problem, name: string): void {
-  expect(problem.file).toMatch(/\.ya?ml$/);
+  expect(problem.file).toMatch(/\.(ya?ml|sql)$/);
   expect(problem.message).not.toBe("");
   expect(problem.fix ?? "").not.toBe("");
   if (WITHOUT_A_PLACE.has(name)) return;

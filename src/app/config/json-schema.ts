@@ -2,7 +2,8 @@ import * as z from "zod";
 import type { DestinationConnector } from "../../contracts/destination.ts";
 import type { SourceConnector } from "../../contracts/source.ts";
 import { type Connectors, CONNECTORS } from "../connectors.ts";
-import { destinationBase, NAME, project, sourceBase } from "./schema.ts";
+import { NAME } from "./schema-parts.ts";
+import { destinationBase, project, sourceBase } from "./schema.ts";
 
 type Json = Record<string, unknown>;
 

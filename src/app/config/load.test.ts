@@ -209,3 +209,59 @@ test("a state in PostgreSQL has its url, and a schema of its own", async () => {
   expect(new URL(url).pathname).toBe("/state");
   expect(rest).toEqual({ type: "postgres", schema: "tailrace", tls: { ca: "ca.pem" } });
 });
+
+test("a model is a table, a query or a model of dbt", async () => {
+  const { models, dbt } = await load("023-queries");
+  expect([...models.values()]).toEqual([
+    {
+      kind: "query",
+      name: "golden_users",
+      source: "shop",
+      sql: "SELECT u.id, sum(o.total) AS spent\nFROM users u JOIN orders o ON o.user_id = u.id GROUP BY u.id",
+      key: ["id"],
+      capture: "auto",
+      windowMs: 50,
+      diff: { schedule: { kind: "every", ms: 300_000 }, state: "local" },
+      at: "tailrace.yml:5:3",
+    },
+    {
+      kind: "query",
+      name: "order_days",
+      source: "shop",
+      sql: "SELECT user_id, placed_at::date AS day, count(*) AS orders -- a row a day\nFROM orders GROUP BY 1, 2",
+      key: ["user_id", "day"],
+      capture: "diff",
+      windowMs: 20,
+      diff: {
+        schedule: { kind: "cron", expression: "30 4 * * 1-5", timezone: "Europe/Berlin" },
+        state: "auto",
+      },
+      at: "tailrace.yml:6:3",
+    },
+    {
+      kind: "query",
+      name: "from_dbt",
+      source: "shop",
+      sql: 'SELECT * FROM "shop"."marts"."golden_users"',
+      key: ["id"],
+      capture: "auto",
+      windowMs: 0,
+      diff: { schedule: null, state: "auto" },
+      at: "tailrace.yml:15:3",
+    },
+    {
+      kind: "table",
+      name: "facts",
+      source: "shop",
+      table: { namespace: "marts", name: "order_log" },
+      key: ["user_id", "order_id"],
+      diff: { schedule: null, state: "auto" },
+      at: "tailrace.yml:16:3",
+    },
+  ]);
+  expect(dbt?.runResults).toBe(join(GOOD, "../dbt/dbt-1.10/build/run_results.json"));
+  expect([...(dbt?.models ?? [])].map(([name, { id }]) => [name, id])).toEqual([
+    ["from_dbt", "model.shop.golden_users"],
+    ["facts", "model.shop.order_log"],
+  ]);
+});

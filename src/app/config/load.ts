@@ -3,6 +3,7 @@ import { type Connectors, CONNECTORS } from "../connectors.ts";
 import type { Config } from "./config.ts";
 import { displayed, findFiles, readEnvironment, readSource } from "./files.ts";
 import { mergeFiles } from "./merge.ts";
+import type { NamedFiles } from "./model.ts";
 import { ConfigError, type Problem } from "./problem.ts";
 import { readProject } from "./project.ts";
 import { type Shown, withoutHidden } from "./discretion.ts";
@@ -47,9 +48,21 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   // What an unreadable file declares is not known: anything said about the rest would be a guess.
   if (problems.length > 0) throw new ConfigError(problems);
   const tree = mergeFiles(trees, flaws);
-  const result = await readProject(tree, { connectors: options.connectors ?? CONNECTORS, flaws });
+  const files: NamedFiles = {
+    locate: (path) => {
+      const full = resolve(baseDirectory, path);
+      return { full, shown: displayed(full, workingDirectory) };
+    },
+    read: async (path) => {
+      const { full, shown } = files.locate(path);
+      const source = await readSource(full, shown);
+      if (source instanceof SourceText) texts.set(source.file, source);
+      return source;
+    },
+  };
+  const result = await readProject(tree, { connectors: options.connectors ?? CONNECTORS, files, flaws });
   if (flaws.length > 0) throw new ConfigError(toProblems(flaws, texts, result.shown));
-  const { project, sources, destinations, models, syncs, alerts } = result;
+  const { project, sources, destinations, models, dbt, syncs, alerts } = result;
   const state: StateSettings =
     project.state.type === "sqlite"
       ? { ...project.state, path: resolve(baseDirectory, project.state.path) }
@@ -61,6 +74,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
     sources,
     destinations,
     models,
+    dbt: dbt === null ? null : { ...runFiles(files.locate(dbt.manifest).full), models: dbt.models },
     syncs,
     state,
     log: { level: project.log.level },
@@ -74,6 +88,10 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
             path: resolve(baseDirectory, project.history.path ?? historyBeside(state)),
           },
   };
+}
+
+function runFiles(manifest: string): { manifest: string; runResults: string } {
+  return { manifest, runResults: join(dirname(manifest), "run_results.json") };
 }
 
 function historyBeside(state: StateSettings): string {

@@ -1,38 +1,22 @@
 import type { z } from "zod";
 import type { DestinationConnector } from "../../contracts/destination.ts";
-import { type Model, ON_DEMAND, type TableName } from "../../contracts/model.ts";
 import type { SourceConnector } from "../../contracts/source.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Connectors } from "../connectors.ts";
+import type { DbtOrigin } from "../dbt/model.ts";
 import { alert as alertSchema } from "./alert-schema.ts";
 import { checkValue } from "./check-value.ts";
 import type { ConfiguredAlert, ConfiguredDestination, ConfiguredSource } from "./config.ts";
+import { type ConfiguredModel, type DbtSection, ModelReader, type NamedFiles } from "./model.ts";
 import { placeText } from "./problem.ts";
 import { References, unknownType } from "./references.ts";
-import {
-  destinationBase,
-  type ModelInput,
-  model as modelSchema,
-  project as projectSchema,
-  sourceBase,
-  sync as syncSchema,
-} from "./schema.ts";
+import { dbt as dbtSchema, model as modelSchema } from "./model-schema.ts";
+import { destinationBase, project as projectSchema, sourceBase, sync as syncSchema } from "./schema.ts";
 import { type Choice, choices } from "./schema-walk.ts";
 import { type Discretion, discretionAt, type Shown, showName, showStray, showTree } from "./discretion.ts";
 import { readSections } from "./sections.ts";
 import { joinSync, readSync } from "./sync.ts";
-import { parseTableName } from "./table-name.ts";
-import {
-  type Entry,
-  entryOf,
-  type Flaw,
-  hasBroken,
-  type MapTree,
-  nameOf,
-  type Path,
-  type Place,
-  type Tree,
-} from "./tree.ts";
+import { type Entry, entryOf, type Flaw, hasBroken, type MapTree, type Path, type Place, type Tree } from "./tree.ts";
 
 const top = projectSchema.pick({ name: true, state: true, log: true, failures: true, history: true });
 
@@ -40,7 +24,9 @@ export interface ReadProject {
   readonly project: z.output<typeof top>;
   readonly sources: ReadonlyMap<string, ConfiguredSource>;
   readonly destinations: ReadonlyMap<string, ConfiguredDestination>;
-  readonly models: ReadonlyMap<string, Model & { readonly at: string }>;
+  readonly models: ReadonlyMap<string, ConfiguredModel>;
+  /** null: there is no `dbt:` section. `manifest`: as it is written. */
+  readonly dbt: { readonly manifest: string; readonly models: ReadonlyMap<string, DbtOrigin> } | null;
   readonly syncs: readonly Sync[];
   readonly alerts: readonly ConfiguredAlert[];
   /** What messages may show. */
@@ -49,6 +35,7 @@ export interface ReadProject {
 
 export interface Reading {
   readonly connectors: Connectors;
+  readonly files: NamedFiles;
   /** Gets everything that is wrong. The result is whole only when nothing was added. */
   readonly flaws: Flaw[];
 }
@@ -61,13 +48,14 @@ export async function readProject(tree: MapTree, reading: Reading): Promise<Read
 class ProjectReader {
   readonly #flaws: Flaw[];
   readonly #connectors: Connectors;
+  readonly #files: NamedFiles;
   readonly #tree: MapTree;
   readonly #shown: Shown = { places: [], hiddenKeys: new Set() };
   readonly #sources = new Map<string, ConfiguredSource>();
   readonly #destinations = new Map<string, ConfiguredDestination>();
   /** Also of destinations whose settings are wrong: their syncs' options can still be checked. */
   readonly #destinationConnectors = new Map<string, DestinationConnector>();
-  readonly #models = new Map<string, Model & { readonly at: string }>();
+  readonly #models = new Map<string, ConfiguredModel>();
   readonly #syncs: Sync[] = [];
   readonly #alerts: ConfiguredAlert[] = [];
 
@@ -75,6 +63,7 @@ class ProjectReader {
     this.#tree = tree;
     this.#flaws = reading.flaws;
     this.#connectors = reading.connectors;
+    this.#files = reading.files;
   }
 
   async read(): Promise<ReadProject> {
@@ -92,7 +81,9 @@ class ProjectReader {
     );
     for (const [name, entry] of sections.sources) await this.#source(name, entry);
     for (const [name, entry] of sections.destinations) await this.#destination(name, entry);
-    for (const [name, entry] of sections.models) await this.#model(name, entry, references);
+    const dbt = await this.#dbt();
+    const models = new ModelReader({ flaws: this.#flaws, shown: this.#shown, files: this.#files, dbt });
+    for (const [name, entry] of sections.models) await this.#model(name, entry, references, models);
     for (const [name, entry] of sections.syncs) await this.#sync(name, entry, references);
     for (const [name, entry] of sections.alerts) await this.#alert(name, entry, references);
     return {
@@ -100,6 +91,10 @@ class ProjectReader {
       sources: this.#sources,
       destinations: this.#destinations,
       models: this.#models,
+      dbt:
+        dbt?.manifest === undefined || dbt.manifest === null
+          ? null
+          : { manifest: dbt.manifest, models: models.origins },
       syncs: this.#syncs,
       alerts: this.#alerts,
       shown: this.#shown,
@@ -192,50 +187,19 @@ class ProjectReader {
     return undefined;
   }
 
-  async #model(name: string, entry: Entry, references: References): Promise<void> {
-    const path = ["models", name];
-    const input = await this.#check(modelSchema, entry.value, path, entry.key);
-    const source = references.check(path, entry, "source", "sources");
+  async #model(name: string, entry: Entry, references: References, reader: ModelReader): Promise<void> {
+    const input = await this.#check(modelSchema, entry.value, ["models", name], entry.key);
+    const source = references.check(["models", name], entry, "source", "sources");
     if (input === undefined) return;
-    const table = this.#table(path, entry, input);
-    if (table === null || !source) return;
-    const key = typeof input.key === "string" ? [input.key] : (input.key ?? null);
-    if (key !== null && new Set(key).size < key.length) {
-      const place = entryOf(entry.value, "key")?.value.place ?? entry.key;
-      this.#flaw(place, [...path, "key"], `${nameOf([...path, "key"])} lists a column twice`, "remove one of the two.");
-    }
-    this.#models.set(name, {
-      kind: "table",
-      name,
-      source: input.source,
-      table,
-      key,
-      diff: ON_DEMAND,
-      at: placeText(entry.key),
-    });
+    const model = await reader.read(name, entry, input);
+    if (model !== null && source) this.#models.set(name, model);
   }
 
-  #table(path: Path, entry: Entry, input: ModelInput): TableName | null {
-    const sql = entryOf(entry.value, "sql");
-    const table = entryOf(entry.value, "table");
-    if (sql !== undefined && table !== undefined) {
-      const message = `${nameOf(path)} has \`table\` and \`sql\`; it can have one`;
-      this.#flaw(sql.key, [...path, "sql"], message, "remove `sql`.");
-      return null;
-    }
-    if (sql !== undefined) {
-      const message = `${nameOf([...path, "sql"])}: SQL models are not available yet; they come with live queries`;
-      this.#flaw(sql.key, [...path, "sql"], message, "use `table:` with a table of the database.");
-      return null;
-    }
-    if (table === undefined || input.table === undefined) {
-      this.#flaw(entry.key, [...path, "table"], `${nameOf(path)} names no table`, "add `table: schema.name`.");
-      return null;
-    }
-    const parsed = parseTableName(input.table);
-    if (parsed.ok) return parsed.table;
-    this.#flaw(table.value.place, [...path, "table"], `${nameOf([...path, "table"])} ${parsed.message}`, parsed.fix);
-    return null;
+  async #dbt(): Promise<DbtSection | null> {
+    const entry = this.#tree.entries.get("dbt");
+    if (entry === undefined) return null;
+    const section = await this.#check(dbtSchema, entry.value, ["dbt"], entry.key);
+    return { at: entry.value.place, manifest: section?.manifest ?? null };
   }
 
   async #sync(name: string, entry: Entry, references: References): Promise<void> {
@@ -292,10 +256,6 @@ class ProjectReader {
   #show(tree: Tree, options: readonly Choice[], path: Path): void {
     const discretion: Discretion = discretionAt(path);
     showTree(tree, options, discretion, this.#shown);
-  }
-
-  #flaw(place: Place, path: Path, message: string, fix: string): void {
-    this.#flaws.push({ place, path, message, fix });
   }
 }
 

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { alert } from "./alert-schema.ts";
-import { destinationBase, field, model, project, sourceBase, sync } from "./schema.ts";
+import { model } from "./model-schema.ts";
+import { destinationBase, field, project, sourceBase, sync } from "./schema.ts";
 import { choices, defOf, inWords, joined } from "./schema-walk.ts";
 import { exampleOf } from "./wording.ts";
 
@@ -15,6 +16,7 @@ export function referenceTables(): ReadonlyMap<string, string> {
     ["failures", table(shapeUnder(project.shape.failures))],
     ["history", table(shapeUnder(project.shape.history))],
     ["alert", table(alert.shape)],
+    ["dbt", table(shapeUnder(project.shape.dbt))],
     ["source", table(sourceBase.shape)],
     ["model", table(model.shape)],
     ["destination", table(destinationBase.shape)],

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { NAME } from "./schema.ts";
+import { NAME } from "./schema-parts.ts";
 
 type Schema = z.core.$ZodType;
 type Def = z.core.$ZodTypes["_zod"]["def"];

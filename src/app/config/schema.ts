@@ -1,68 +1,14 @@
 import * as z from "zod";
 import { checkAddress, connectionFields, type ConnectionSettings } from "../../kit/postgres/settings.ts";
 import { alert } from "./alert-schema.ts";
-import { DURATION, durationMs, PERCENT, percentShare, RATE, ratePerSecond, SIZE, sizeBytes } from "./units.ts";
+import { dbt, model } from "./model-schema.ts";
+import { column, constant, countOrShare, duration, longTime, name, rate, size, text } from "./schema-parts.ts";
 
 /**
  * The one schema of the configuration. Its types are inferred, its JSON Schema and docs/configuration.md are
  * generated, and messages take their words from `wanted` and `examples`. What a connector adds (the settings of
  * its connection, a sync's `options`) is checked by the connector's own schemas.
  */
-
-export const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
-
-const name = z
-  .string()
-  .regex(NAME)
-  .meta({ wanted: "a name of a-z, 0-9, `_` and `-` that begins with a letter and has at most 63 characters" });
-
-const duration = z
-  .string()
-  .regex(DURATION)
-  .transform(durationMs)
-  .pipe(z.number().max(3_600_000))
-  .meta({ wanted: "a duration of at most an hour", examples: ["20ms", "5s", "1m"] });
-
-const longTime = z
-  .string()
-  .regex(DURATION)
-  .transform(durationMs)
-  .pipe(z.number().min(1))
-  .meta({ wanted: "a duration", examples: ["30d", "12h"] });
-
-const size = z
-  .string()
-  .regex(SIZE)
-  .transform(sizeBytes)
-  .pipe(z.number().min(1))
-  .meta({ wanted: "a size", examples: ["1MB", "512KB"] });
-
-const rate = z
-  .string()
-  .regex(RATE)
-  .transform(ratePerSecond)
-  .pipe(z.number().positive())
-  .meta({ wanted: "a rate", examples: ["50/s", "600/min"] });
-
-const countOrShare = z
-  .union([
-    z
-      .int()
-      .min(0)
-      .transform((rows) => ({ kind: "rows" as const, rows })),
-    z
-      .string()
-      .regex(PERCENT)
-      .transform((written) => ({ kind: "share" as const, share: percentShare(written) }))
-      .refine(({ share }) => share <= 1),
-  ])
-  .meta({ wanted: "a share of at most 100%, or a number of records", examples: ["30%", 500] });
-
-const text = z.string().min(1);
-const column = text.meta({ wanted: "a column's name" });
-const constant = z
-  .union([z.string(), z.number(), z.boolean(), z.null()])
-  .meta({ wanted: "a text, a number, true, false or null" });
 
 export const nullPolicy = z.enum(["send", "omit", "reject"]);
 export const as = z.enum(["string", "number", "boolean", "json"]);
@@ -219,26 +165,6 @@ export const sync = z.strictObject({
     .meta({ description: "The destination's own settings for this sync." }),
 });
 
-export const model = z.strictObject({
-  source: z.string().meta({ description: "The source that holds it.", examples: ["SOURCE"] }),
-  table: text.optional().meta({
-    description:
-      "A table or view: `schema.name` or `name`, as the database spells it. A part with a dot or a space stands in double quotes.",
-    examples: ["public.users"],
-  }),
-  sql: text
-    .optional()
-    .meta({ description: "A file with a SELECT. Not available yet.", examples: ["models/golden_users.sql"] }),
-  key: z
-    .union([text, z.array(text).min(1)])
-    .optional()
-    .meta({
-      wanted: "a column, or a list of columns",
-      description: "The columns that identify a row. Default: the table's primary key.",
-      examples: ["id", "[tenant, id]"],
-    }),
-});
-
 /** The keys that every source has; the rest is its connector's. */
 export const sourceBase = z.strictObject({
   type: z.string().meta({ description: "Which connector.", examples: ["postgres"] }),
@@ -384,6 +310,10 @@ export const project = z.strictObject({
       description: "What happened to rows lately, for `tailrace trace`. Holds rows' values. `off`: nothing is kept.",
       examples: ["{ bytes: 64MB }"],
     }),
+  dbt: dbt.optional().meta({
+    description: "The dbt project whose models `dbt:` of a model names.",
+    examples: ["{ project: ../dbt }"],
+  }),
   sources: z
     .record(name, sourceBase)
     .default({})
@@ -412,5 +342,4 @@ export const project = z.strictObject({
 });
 
 export type SyncInput = z.output<typeof sync>;
-export type ModelInput = z.output<typeof model>;
 export type MapInput = z.output<typeof map>;
