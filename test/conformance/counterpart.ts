@@ -7,9 +7,13 @@ import type { RowTexts, State } from "../support/oracle.ts";
  */
 export interface DestinationHarness {
   readonly name: string;
+  /** Why it cannot be started on this machine: then it is skipped, by that name. */
+  readonly missing?: string | undefined;
   /** `canary`: a text to be used in the settings' secrets, where the destination has any. */
   start(canary: string): Promise<Counterpart>;
   /** Why the counterpart cannot do something. What it cannot do without a reason here fails the suite. */
+  /** Texts, by field, that no type of this database holds: `infinity` of a time. Refusing them is what it must do. */
+  readonly unstorable?: Readonly<Record<string, readonly string[]>> | undefined;
   readonly waived: Partial<Record<"state" | "events" | "refuse" | "stall" | "down" | "secret", string>>;
 }
 
