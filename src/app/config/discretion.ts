@@ -65,7 +65,10 @@ function showEntry(entry: Entry, options: readonly Choice[], discretion: Discret
   if (inner.length > 0) showTree(value, inner, discretion, shown);
   else if (discretion === "open" && !SENSITIVE_KEY.test(name)) {
     const values = value.kind === "list" ? value.items : [value];
-    for (const item of values) if (item.kind === "scalar" && !looksSecret(item.written)) shown.places.push(item.place);
+    for (const item of values) {
+      // What is not written stands where its key stands.
+      if (item.kind === "scalar" && item.written !== "" && !looksSecret(item.written)) shown.places.push(item.place);
+    }
   } else showTree(value, [], "strict", shown);
 }
 
@@ -85,7 +88,10 @@ function showKey(
   const isKnown = known.includes(name) || (near !== null && name.length <= near.length + 2 && !/\s/.test(name));
   const isEmpty = value.kind === "scalar" && value.written === "";
   const isWords = WORDS.test(name) && name.length <= 40 && !isEmpty;
-  if (isKnown || discretion === "open" || isWords) shown.places.push(key);
+  const isAny = options.some(({ schema }) => defOf(schema).type === "record");
+  // Where options lost their indentation, a lone word in braces may be a secret whose key was lost, too.
+  const isOpen = discretion === "open" && (isAny || !isEmpty || !looksSecret(name));
+  if (isKnown || isOpen || isWords) shown.places.push(key);
   else shown.hiddenKeys.add(name);
 }
 
