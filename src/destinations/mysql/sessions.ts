@@ -1,6 +1,7 @@
 // Connections to the server, each set up once so that texts mean the same on all of them.
 import { type Connection, type ConnectionOptions, createConnection, type ResultSetHeader } from "mysql2/promise";
 import type { TailraceError } from "../../contracts/errors.ts";
+import { cut } from "../../kit/mysql/socket.ts";
 import { databaseError, isServerError } from "./errors.ts";
 
 /** What the driver takes for a parameter. Bytes only where a column holds bytes. */
@@ -73,8 +74,10 @@ export class Sessions implements AsyncDisposable {
     else this.#free -= 1;
     let session: Session | null = null;
     let keep = false;
-    const cut = (): void => session?.connection.destroy();
-    signal.addEventListener("abort", cut, { once: true });
+    const abort = (): void => {
+      if (session !== null) cut(session.connection);
+    };
+    signal.addEventListener("abort", abort, { once: true });
     try {
       signal.throwIfAborted();
       session = this.#takeIdle() ?? (await this.#connect());
@@ -83,10 +86,10 @@ export class Sessions implements AsyncDisposable {
       keep = !signal.aborted;
       return result;
     } finally {
-      signal.removeEventListener("abort", cut);
+      signal.removeEventListener("abort", abort);
       if (session !== null) {
         if (keep) this.#keep(session);
-        else session.connection.destroy();
+        else cut(session.connection);
       }
       const next = this.#waiting.shift();
       if (next === undefined) this.#free += 1;
@@ -105,7 +108,7 @@ export class Sessions implements AsyncDisposable {
     const timer = setTimeout(() => {
       const at = this.#idle.findIndex((each) => each.session === session);
       if (at >= 0) this.#idle.splice(at, 1);
-      session.connection.destroy();
+      cut(session.connection);
     }, IDLE_MS);
     timer.unref();
     this.#idle.push({ session, timer });
