@@ -1,40 +1,30 @@
 import type { ChangeBatch, Position } from "../contracts/change.ts";
-import type { Destination, Writer } from "../contracts/destination.ts";
+import type { Writer } from "../contracts/destination.ts";
 import { TailraceError } from "../contracts/errors.ts";
 import type { Log } from "../contracts/log.ts";
-import type { Relation } from "../contracts/relation.ts";
-import type { SentIndex } from "../contracts/sent-index.ts";
 import type { Source } from "../contracts/source.ts";
-import type { Checkpoint, Counts, HeldDeletes, Lease, Phase, StatusReport } from "../contracts/state.ts";
+import type { Checkpoint, Counts, DeadLetter, HeldDeletes, Lease, Phase, StatusReport } from "../contracts/state.ts";
 import type { Sync } from "../contracts/sync.ts";
-import { Backfill } from "./capture/backfill.ts";
-import { Removal } from "./capture/removal.ts";
-import { Intake } from "./capture/intake.ts";
+import type { CaptureHost, Capturing } from "./capture/capturing.ts";
 import type { Mappings } from "./capture/mappings.ts";
-import { fillEntries } from "./capture/refill.ts";
-import { Retries } from "./capture/retries.ts";
-import { Seam } from "./capture/seam.ts";
-import { type DeleteGuard, tooManyDeletes } from "./delivery/delete-guard.ts";
-import { SentKeeper, type TooMany } from "./delivery/sent-keeper.ts";
+import { tooManyDeletes } from "./delivery/delete-guard.ts";
 import { deadLetterOf } from "./delivery/dead-letter.ts";
 import type { Entry } from "./delivery/entry.ts";
 import type { Gate } from "./delivery/gate.ts";
+import type { TooMany } from "./delivery/keeper.ts";
 import { KeyedQueue } from "./delivery/keyed-queue.ts";
 import { Lane, type LaneLimits, type LaneOwner } from "./delivery/lane.ts";
 import { LatencyWindow } from "./delivery/latency.ts";
 import { Rate } from "./delivery/rate.ts";
 import type { Observer } from "./observer.ts";
-import { AckTracker, type Item } from "./progress/ack-tracker.ts";
+import type { Item } from "./progress/ack-tracker.ts";
 import { Checkpointer } from "./progress/checkpointer.ts";
 import { printProgress } from "./progress/stored-progress.ts";
 
 export interface PipelineOptions {
   readonly sync: Sync;
   readonly source: Source;
-  /** The model as it is now. */
-  readonly relation: Relation;
   readonly mappings: Mappings;
-  readonly destination: Pick<Destination, "capabilities">;
   readonly writer: Writer;
   readonly gate: Gate;
   readonly lease: Lease;
@@ -42,13 +32,8 @@ export interface PipelineOptions {
   readonly checkpoint: Checkpoint;
   /** How many resyncs there have been. */
   readonly generation: number;
-  /** null: nothing is ever removed at the destination. */
-  readonly removals: {
-    readonly sent: SentIndex;
-    readonly guard: DeleteGuard;
-    /** What was held when it was opened. */
-    readonly held: HeldDeletes | null;
-  } | null;
+  /** How the model's rows become known. */
+  readonly capture: (host: CaptureHost) => Capturing;
   readonly limits: LaneLimits;
   /** How much may wait in memory, in bytes. */
   readonly budgetBytes: number;
@@ -75,26 +60,20 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   readonly sync: Sync;
   readonly #options: PipelineOptions;
   readonly #queue: KeyedQueue;
-  readonly #tracker: AckTracker<Position>;
-  readonly #seam = new Seam();
-  readonly #intake: Intake;
+  readonly #capture: Capturing;
   readonly #lane: Lane;
   readonly #checkpointer: Checkpointer;
-  readonly #retries: Retries;
-  readonly #sent: SentKeeper | null = null;
   readonly #latency = new LatencyWindow();
   readonly #rate = new Rate();
   readonly #backfillRate = new Rate();
   readonly #abort = new AbortController();
   readonly #log: Log;
-  #backfill: Backfill | null = null;
-  #backfillEstimate: number | null = null;
-  #streamAt: Position;
   #counts: Counts = { delivered: 0, rejected: 0 };
   #failures: number;
   /** With so many the sync stops; one that was begun again with too many stops at the next one. */
   readonly #tooManyFailures: number;
   #stoppedBy: TailraceError | null = null;
+  #draining = false;
   #wanted: (() => void)[] = [];
 
   constructor(options: PipelineOptions) {
@@ -110,18 +89,23 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       // Events that are written are written for good: only a prefix may be, or those behind a hole would be written again.
       inOrder: !sendsState && options.writer.transactional !== undefined,
     });
-    this.#tracker = new AckTracker(checkpoint.position);
-    this.#streamAt = checkpoint.position;
-    this.#intake = new Intake({
+    this.#capture = options.capture({
       sync,
+      source: options.source,
       mappings: options.mappings,
-      relation: options.relation,
       queue: this.#queue,
-      tracker: this.#tracker,
-      seam: this.#seam,
-      partialUpdates: options.destination.capabilities.partialUpdates,
-      after: checkpoint.position,
+      checkpoint,
+      generation: options.generation,
       observer: options.observer,
+      log: options.log,
+      budgetBytes: options.budgetBytes,
+      wake: () => options.gate.wake(),
+      moved: () => this.#checkpointer.moved(),
+      resolved: (id) => {
+        this.#failures -= 1;
+        this.#checkpointer.resolve(id);
+      },
+      hold: (by, tooMany) => this.#hold(by, tooMany),
     });
     const signal = AbortSignal.any([this.#abort.signal, options.lease.lost]);
     this.#checkpointer = new Checkpointer({
@@ -142,96 +126,27 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       signal,
       log: options.log,
     });
-    this.#retries = new Retries({
-      sync,
-      source: options.source,
-      queue: this.#queue,
-      seam: this.#seam,
-      mappings: options.mappings,
-      streamAt: () => this.#streamAt,
-      resolved: (id) => {
-        this.#failures -= 1;
-        this.#checkpointer.resolve(id);
-      },
-      wake: () => options.gate.wake(),
-      observer: options.observer,
-    });
-    if (options.removals !== null) {
-      const { sent, guard, held } = options.removals;
-      guard.begin(sent.rows, held, Date.now());
-      this.#sent = new SentKeeper({
-        index: sent,
-        generation: options.generation,
-        guard,
-        hold: (tooMany) => this.#hold("live", tooMany),
-      });
-    }
-    if (checkpoint.backfill !== null) {
-      this.#backfill = new Backfill({
-        sync,
-        source: options.source,
-        queue: this.#queue,
-        seam: this.#seam,
-        progress: checkpoint.backfill,
-        // Before the first resync there is nothing that an earlier one could have sent.
-        removes: this.#sent !== null && options.generation > 0,
-        mappings: options.mappings,
-        streamAt: () => this.#streamAt,
-        wake: () => options.gate.wake(),
-        observer: options.observer,
-        log: options.log,
-      });
-    }
   }
 
-  /** Begins to send. `backfill` runs beside and must be watched by the caller. */
+  /** Begins to send. {@link capture} runs beside and must be watched by the caller. */
   start(): void {
     this.#lane.start();
   }
 
-  /** Sends the rows that exist, if that is still to be done, and removes records that have none; resolves when all are queued. */
-  async runBackfill(until: AbortSignal): Promise<void> {
-    const backfill = this.#backfill;
-    if (backfill === null || backfill.progress === null) return;
-    const signal = AbortSignal.any([until, this.#signal]);
+  /** See {@link Capturing.run}. */
+  async capture(until: AbortSignal): Promise<void> {
     try {
-      if (!backfill.complete) {
-        this.#backfillEstimate ??= await this.#options.source.estimate(this.sync.model, signal);
-        await backfill.run(signal);
-      }
-      if (backfill.complete && backfill.removes) await this.#remove(backfill, signal);
+      await this.#capture.run(AbortSignal.any([until, this.#signal]));
     } catch (error) {
-      // Broken off by the pipeline's own end: that is no failure of the backfill.
-      if (!this.#signal.aborted) throw error;
+      // Broken off by the pipeline's own end: that is no failure of the source.
+      if (!this.#signal.aborted && !this.#draining) throw error;
     }
-  }
-
-  /** See {@link Removal}. */
-  async #remove(backfill: Backfill, signal: AbortSignal): Promise<void> {
-    const { source, mappings, gate, generation } = this.#options;
-    const { guard, held } = this.#options.removals!;
-    const approved = held?.by === "resync" && held.approved && held.generation === generation;
-    const removal = new Removal({
-      sync: this.sync,
-      source,
-      queue: this.#queue,
-      mappings,
-      sent: this.#sent!,
-      backfill,
-      streamAt: () => this.#streamAt,
-      wake: () => gate.wake(),
-      allowed: (records) => (approved ? records : guard.allowed(records)),
-      hold: async (tooMany) => {
-        await this.#lane.halt();
-        return this.#hold("resync", tooMany);
-      },
-      log: this.#log,
-    });
-    await removal.run(signal);
   }
 
   /** Keeps durably how many removals are too many, so that a person can approve of just those; throws what the sync stops with. */
   async #hold(by: HeldDeletes["by"], { rows, of }: TooMany): Promise<never> {
+    // A live removal is asked about by who sends.
+    if (by !== "live") await this.#lane.halt();
     let until = 0n;
     let waiting = 0;
     if (by === "live") {
@@ -254,9 +169,9 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     throw tooManyDeletes(held, this.sync.maxDeletes);
   }
 
-  /** Sends dead letters again; see {@link Retries}. */
-  retry(letters: Parameters<Retries["run"]>[0]): Promise<void> {
-    return this.#retries.run(letters, this.#signal);
+  /** See {@link Capturing.retry}. */
+  retry(letters: readonly DeadLetter[]): Promise<void> {
+    return this.#capture.retry(letters, this.#signal);
   }
 
   /** So many dead letters are not there any more. */
@@ -272,13 +187,12 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   accept(batch: ChangeBatch): void {
     if (this.#stoppedBy !== null || this.#abort.signal.aborted) return;
     try {
-      this.#intake.accept(batch);
+      this.#capture.accept(batch);
     } catch (error) {
       this.#lane.halt().catch(() => {});
       this.stopped(TailraceError.from(error));
       return;
     }
-    this.#streamAt = batch.end > this.#streamAt ? batch.end : this.#streamAt;
     if (batch.changes.length > 0) this.#options.gate.wake();
     this.#checkpointer.moved();
   }
@@ -286,7 +200,8 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   get full(): boolean {
     if (this.#stoppedBy !== null || this.#abort.signal.aborted) return false;
     const { budgetBytes, readsAlone, limits } = this.#options;
-    if (this.#queue.bytes > budgetBytes || this.#checkpointer.failing) return true;
+    const waiting = this.#queue.bytes + this.#capture.waitingBytes;
+    if (waiting > budgetBytes || this.#checkpointer.failing) return true;
     // Two batches, so that one is there while the other leaves.
     return readsAlone && this.#queue.readyLive >= Math.max(READY_ROWS, 2 * limits.rows);
   }
@@ -303,7 +218,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
 
   /** Whether everything accepted so far is delivered or dead-lettered, the backfill included. */
   get settled(): boolean {
-    return this.#queue.entries === 0 && (this.#backfill === null || this.#backfill.progress === null);
+    return this.#queue.entries === 0 && this.#capture.settled;
   }
 
   /** Rows since it was opened. */
@@ -317,13 +232,17 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
 
   /** Stops sending, lets what is on its way end (for `graceMs` at the most), and stores where it came to. */
   async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    this.#capture.stop();
     const timer = setTimeout(() => this.#abort.abort(), graceMs);
     try {
       await this.#lane.drain();
     } finally {
       clearTimeout(timer);
     }
-    if (!this.#options.lease.lost.aborted) await this.#checkpointer.flush();
+    if (this.#options.lease.lost.aborted) return;
+    await this.#capture.keeper?.settle();
+    await this.#checkpointer.flush();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -338,11 +257,11 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   // LaneOwner
 
   fill(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> {
-    return fillEntries(this.#options.source, this.sync, this.#options.mappings, entries, signal);
+    return this.#capture.fill(entries, signal);
   }
 
   announce(entries: readonly Entry[]): Promise<void> | null {
-    return this.#sent === null ? null : this.#sent.announce(entries);
+    return this.#capture.keeper?.announce(entries) ?? null;
   }
 
   maySend(): boolean {
@@ -351,7 +270,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   }
 
   delivered(entries: readonly Entry[]): void {
-    this.#sent?.accepted(entries);
+    this.#capture.keeper?.accepted(entries);
     const now = Date.now();
     let last: object | null = null;
     let ms = 0;
@@ -374,7 +293,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
 
   rejected(entry: Entry, error: TailraceError): void {
     this.#log.warn("a row was rejected and kept as a dead letter", { code: error.code, error: error.message });
-    this.#sent?.rejected(entry);
+    this.#capture.keeper?.rejected(entry);
     this.#failures += 1;
     this.#counts = { ...this.#counts, rejected: this.#counts.rejected + 1 };
     this.#checkpointer.deadLetter(deadLetterOf(this.sync, entry, error));
@@ -410,21 +329,14 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   }
 
   #checkpointWith(items: readonly Item[]): Checkpoint {
-    const position = items.length === 0 ? this.#tracker.reached : this.#tracker.reachedWith(items);
-    const backfill =
-      this.#backfill === null
-        ? null
-        : items.length === 0
-          ? this.#backfill.progress
-          : this.#backfill.progressWith(items);
-    return { position, incarnation: this.#options.checkpoint.incarnation, backfill };
+    return { ...this.#capture.reached(items), incarnation: this.#options.checkpoint.incarnation };
   }
 
   report(sourceSilentMs: number | null): Omit<StatusReport, "detached"> {
     const now = Date.now();
     const closedBy = this.#options.gate.closedBy;
-    const backfilling = this.#backfill !== null && this.#backfill.progress !== null;
-    const phase: Phase = this.#stoppedBy ? "stopped" : closedBy ? "waiting" : backfilling ? "backfilling" : "streaming";
+    const { backfill } = this.#capture;
+    const phase: Phase = this.#stoppedBy ? "stopped" : closedBy ? "waiting" : backfill ? "backfilling" : "streaming";
     const reason = this.#stoppedBy ?? closedBy;
     const { slowedTo } = this.#options.gate;
     const p50Ms = this.#latency.quantile(0.5);
@@ -450,13 +362,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       queuedBytes: this.#queue.bytes,
       perSecond: this.#rate.perSecond(now),
       latency: p50Ms === null || p99Ms === null ? null : { p50Ms, p99Ms },
-      backfill: backfilling
-        ? {
-            rows: this.#backfill!.progress!.rows,
-            estimate: this.#backfillEstimate,
-            perSecond: this.#backfillRate.perSecond(now),
-          }
-        : null,
+      backfill: backfill === null ? null : { ...backfill, perSecond: this.#backfillRate.perSecond(now) },
       sourceSilentMs,
     };
   }

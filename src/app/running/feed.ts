@@ -163,7 +163,7 @@ export class Feed {
     const until = once ? (await source.lookup(first!.sync.model, [], round.signal)).high : null;
     for (const { pipeline } of readers) pipeline!.start();
     const asked = this.#obeyAll(round);
-    const backfills = [...readers].map((member) => this.#runBackfill(member, round));
+    const captures = [...readers].map((member) => this.#capture(member, round));
     const reading = {
       source,
       silence: this.#silence,
@@ -175,7 +175,7 @@ export class Feed {
       reached: () => this.#endWhenSettled(readers, round),
     };
     await readLog(reading, start.position, until);
-    await Promise.all([asked, ...backfills]);
+    await Promise.all([asked, ...captures]);
   }
 
   /** Opens the source for every sync that has, or will have, a place in its log. null: the round is over. */
@@ -294,12 +294,13 @@ export class Feed {
     else round.after(SETTLE_POLL_MS, () => this.#endWhenSettled(readers, round));
   }
 
-  async #runBackfill(member: Member, round: Round): Promise<void> {
+  /** What a pipeline reads of the source's rows, beside the log. */
+  async #capture(member: Member, round: Round): Promise<void> {
     for (let failures = 0; ;) {
       const pipeline = member.pipeline;
       if (round.signal.aborted || pipeline === null || pipeline.stoppedBy !== null) return;
       try {
-        await pipeline.runBackfill(round.signal);
+        await pipeline.capture(round.signal);
         return;
       } catch (error) {
         // It has left this feed.
@@ -307,7 +308,7 @@ export class Feed {
         const failure = TailraceError.from(error);
         if (needsPerson(failure)) return pipeline.stopped(failure);
         failures += 1;
-        this.#options.log.warn("the backfill broke off; it goes on where it was", {
+        this.#options.log.warn("reading rows broke off; it goes on where it was", {
           sync: member.sync.name,
           code: failure.code,
           error: failure.message,

@@ -6,9 +6,10 @@ import type { Sync } from "../../contracts/sync.ts";
 import { DeleteGuard } from "../../engine/delivery/delete-guard.ts";
 import { keepsIndex, sentIdentity } from "../../engine/delivery/sent-keeper.ts";
 import { Mappings } from "../../engine/capture/mappings.ts";
+import { TableCapture, type TableCaptureOptions } from "../../engine/capture/table-capture.ts";
 import type { Observer } from "../../engine/observer.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
-import { Pipeline, type PipelineOptions } from "../../engine/pipeline.ts";
+import { Pipeline } from "../../engine/pipeline.ts";
 import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
@@ -169,15 +170,14 @@ export class Member implements AsyncDisposable {
       this.pipeline = new Pipeline({
         sync,
         source,
-        relation,
         mappings,
-        destination,
         writer,
         gate,
         lease: this.lease,
         checkpoint,
         generation: this.state.generation,
-        removals,
+        capture: (host) =>
+          new TableCapture(host, { relation, partialUpdates: destination.capabilities.partialUpdates, removals }),
         limits: {
           rows: Math.min(sync.batch.rows ?? limits.batchRows, limits.batchRows),
           bytes: Math.min(sync.batch.bytes ?? limits.batchBytes, limits.batchBytes),
@@ -199,7 +199,7 @@ export class Member implements AsyncDisposable {
     this.waitsFor = null;
   }
 
-  async #openRemovals(identity: string): Promise<PipelineOptions["removals"]> {
+  async #openRemovals(identity: string): Promise<TableCaptureOptions["removals"]> {
     const sent = await this.lease.openSentIndex(identity);
     const sentBefore = this.state.counts.delivered > 0;
     if (sent.isNew && sentBefore)

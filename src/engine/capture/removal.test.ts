@@ -81,7 +81,7 @@ function afterBackfill(options: { readonly onPage?: () => void; readonly allowed
     streamAt: () => at.stream,
     wake: () => {},
     allowed: () => options.allowed ?? 100,
-    hold: ({ rows, of }) => Promise.reject(new Error(`${rows} of ${of}`)),
+    hold: (_by, { rows, of }) => Promise.reject(new Error(`${rows} of ${of}`)),
     log: silent,
   });
   const tracker = new AckTracker("");

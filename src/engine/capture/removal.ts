@@ -6,7 +6,8 @@ import type { Sync } from "../../contracts/sync.ts";
 import type { Log } from "../../contracts/log.ts";
 import { goneId, keyOf } from "../delivery/delivery.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
-import { rowOfRecord, type SentKeeper, type TooMany } from "../delivery/sent-keeper.ts";
+import type { Hold } from "../delivery/keeper.ts";
+import { rowOfRecord, type SentKeeper } from "../delivery/sent-keeper.ts";
 import type { Backfill } from "./backfill.ts";
 import type { Mappings } from "./mappings.ts";
 import { readEntry } from "./rows.ts";
@@ -22,7 +23,7 @@ export interface RemovalOptions {
   readonly wake: () => void;
   /** How many of so many records may be removed; of this resync, all that a person has approved of. */
   readonly allowed: (records: number) => number;
-  readonly hold: (tooMany: TooMany) => Promise<never>;
+  readonly hold: Hold;
   readonly log: Log;
 }
 
@@ -45,7 +46,7 @@ export class Removal {
     const { high } = await source.lookup(sync.model, [], signal);
     await until(() => streamAt() >= high, signal);
     const { gone, records } = await this.#count(signal);
-    if (gone > this.#options.allowed(records)) await this.#options.hold({ rows: gone, of: records });
+    if (gone > this.#options.allowed(records)) await this.#options.hold("resync", { rows: gone, of: records });
     if (gone > 0) log.info("removing the records whose rows are gone", { records: gone, of: records });
     try {
       for (let after: string | null = null, last = false; !last;) {

@@ -4,22 +4,17 @@ import { UNCHANGED, type Values } from "../../contracts/values.ts";
 import type { Mapping } from "../mapping/compile.ts";
 import type { DeleteGuard } from "./delete-guard.ts";
 import type { Entry } from "./entry.ts";
-
-/** Too many removals: how many, of how many records. */
-export interface TooMany {
-  readonly rows: number;
-  readonly of: number;
-}
+import { type Hold, isRemoval, type Keeper } from "./keeper.ts";
 
 /**
  * Keeps the index of what was sent right, for one pipeline: a record is in it before it is sent, and until its removal was
  * accepted (docs/decisions/004-sent-index.md). And asks the guard before anything is removed.
  */
-export class SentKeeper {
+export class SentKeeper implements Keeper {
   readonly index: SentIndex;
   readonly generation: number;
   readonly #guard: DeleteGuard;
-  readonly #hold: (tooMany: TooMany) => Promise<never>;
+  readonly #hold: Hold;
   /** Keys that were announced while somebody watches. */
   #watched: Set<string> | null = null;
 
@@ -27,8 +22,7 @@ export class SentKeeper {
     readonly index: SentIndex;
     readonly generation: number;
     readonly guard: DeleteGuard;
-    /** Removals may not be sent: keeps that durably, and throws what the sync stops with. */
-    readonly hold: (tooMany: TooMany) => Promise<never>;
+    readonly hold: Hold;
   }) {
     this.index = options.index;
     this.generation = options.generation;
@@ -36,7 +30,6 @@ export class SentKeeper {
     this.#hold = options.hold;
   }
 
-  /** Must have resolved before these are sent. */
   async announce(entries: readonly Entry[]): Promise<void> {
     const records: SentRecord[] = [];
     const removals = new Map<string, Entry>();
@@ -53,7 +46,7 @@ export class SentKeeper {
         known.map((key) => removals.get(key)!),
         Date.now(),
       );
-      if (tooMany !== null) await this.#hold(tooMany);
+      if (tooMany !== null) await this.#hold("live", tooMany);
     }
     if (records.length === 0) return;
     // At the moment of the call, so that who watches and asks the index has each key from one of the two.
@@ -61,7 +54,6 @@ export class SentKeeper {
     this.#guard.added((await this.index.announce(records, this.generation)).added);
   }
 
-  /** These were accepted; nothing of their keys has been sent since. */
   accepted(entries: readonly Entry[]): void {
     const removed = entries.filter(({ op }) => isRemoval(op));
     if (removed.length === 0) return;
@@ -74,6 +66,9 @@ export class SentKeeper {
     this.#guard.finished(entry, false);
   }
 
+  /** What is told to the index is on its way in order: nothing is waited for, because too much in it does no harm. */
+  async settle(): Promise<void> {}
+
   /** The keys that are announced from now on, until the next call. */
   watch(): ReadonlySet<string> {
     this.#watched = new Set();
@@ -83,10 +78,6 @@ export class SentKeeper {
   unwatch(): void {
     this.#watched = null;
   }
-}
-
-function isRemoval(op: Entry["op"]): boolean {
-  return op === "delete" || op === "archive" || op === "clear";
 }
 
 /** null: a record that cannot be found at the destination will not be taken there. */
