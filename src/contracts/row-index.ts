@@ -13,12 +13,13 @@ export interface SentRow {
   readonly hash: string | null;
 }
 
+/** As it was last announced. */
 export interface IndexedRow extends SentRow {
-  /** Stays the same as long as the row is in the index; dense, from 0. */
+  /** Stays the same as long as the row is in the index. Dense: places that are free again are taken before new ones. */
   readonly place: number;
-  /** Grows with every announcement of something else. */
+  /** See {@link RowIndex.announce}. */
   readonly version: number;
-  /** Whether the last announcement was accepted by the destination. */
+  /** Whether the last announcement was accepted by the destination. A row that is not, and has no hash, is being removed. */
   readonly confirmed: boolean;
 }
 
@@ -30,27 +31,46 @@ export interface IndexedRow extends SentRow {
 export interface RowIndex {
   /** It was made, or begun anew, when it was opened: what was sent before is not in it. */
   readonly isNew: boolean;
-  /** How many rows are in it. */
+  /** How many rows are in it, after the calls that have resolved. */
   readonly rows: number;
-  /** One an asked key, in that order; null: not in it. */
+  /** One an asked key, in that order; null: not in it. Up to some 10 000 keys in a call cost the least for each. */
   find(keys: readonly string[]): Promise<readonly (IndexedRow | null)[]>;
   /**
-   * Must have resolved before any of these is sent. One version a row, in that order: the one it had when the same was announced before
-   * and not confirmed (a repeat has the id of the first), else the next. Written so that it outlives the process; on the disk at the
-   * latest when the next {@link Lease.commit} resolves.
+   * Must have resolved before any of these is sent; each key once. One version a row, in that order: the one it had when the same (hash and
+   * record) was announced before and not confirmed, so that a repeat has the id of the first; else a new one, greater than every version
+   * that any row of this index was ever given. That is so for a key that was removed and comes again, and for an index that is begun anew or whose
+   * file was lost or put back: versions also never fall behind 1 000 for each ms since the epoch, by our clock. Two contents of one key never
+   * share a version as long as no clock that is set back meets an index that is lost.
+   *
+   * Written so that it outlives the process; on the disk at the latest when the next {@link Lease.commit} resolves.
    */
   announce(rows: readonly SentRow[]): Promise<readonly number[]>;
-  /** These were accepted, at this version; a removal leaves the index. Ignored for a row that has been announced anew since. */
+  /** These were accepted, at this version; a removal leaves the index. Ignored for a row that has been announced anew since. Each key once. */
   confirm(rows: readonly { readonly key: string; readonly version: number }[]): Promise<void>;
-  /** Keys of all rows whose key has one of these lists of texts at these places; only places that the index was opened with. */
+  /**
+   * Keys of all rows whose key has one of these lists of texts at these places, which are among the `parts` that the index was opened
+   * with. Each key once, in any order.
+   */
   matching(places: readonly number[], values: readonly (readonly string[])[]): Promise<readonly string[]>;
-  /** The next rows by place after `after` (null: from the first); a page is bounded. */
-  page(after: number | null): Promise<{ readonly rows: readonly IndexedRow[]; readonly next: number | null }>;
+  /**
+   * The next rows after `after` (null: from the first), in the order of keys by their bytes; a page is bounded. A row that is in the index from the first page to
+   * the last is in one of them.
+   */
+  page(after: string | null): Promise<RowPage>;
+}
+
+export interface RowPage {
+  readonly rows: readonly IndexedRow[];
+  /** Where to go on; null: this was the last page. */
+  readonly next: string | null;
 }
 
 export interface RowIndexOptions {
-  /** What rows and records are told apart by; with another, it begins anew. */
+  /** What rows and records are told apart by, and what is hashed; with another, it begins anew. */
   readonly identity: string;
-  /** Each: places of key columns that {@link RowIndex.matching} is asked for; the key is then the text that `keyOf` makes of several columns. */
+  /**
+   * Each: ascending places of key columns that {@link RowIndex.matching} is asked for. Then the key has several columns, and its text is `LENGTH:TEXT` of each,
+   * joined by commas (LENGTH in UTF-16 units). With other parts than before, the index is kept.
+   */
   readonly parts: readonly (readonly number[])[];
 }

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "./errors.ts";
 import type { Position } from "./change.ts";
 import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "./failures.ts";
+import type { RowIndex, RowIndexOptions } from "./row-index.ts";
 import type { SentIndex } from "./sent-index.ts";
 import type { Cursor } from "./source.ts";
 
@@ -54,6 +55,8 @@ export interface Lease extends AsyncDisposable {
    * is another than before, the index begins anew, because records are told apart in another way.
    */
   openSentIndex(identity: string): Promise<SentIndex>;
+  /** Opens the index of the rows of a model that is not read from the log itself. */
+  openRowIndex(options: RowIndexOptions): Promise<RowIndex>;
   /** A line for `status`; cheap, may be lost in a crash. */
   report(status: StatusReport): Promise<void>;
 }

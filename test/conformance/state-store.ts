@@ -4,6 +4,7 @@ import type { FailureQuery } from "../../src/contracts/failures.ts";
 import type { DeadLetter, Lease, StateChange, StateStore, StatusReport, SyncState } from "../../src/contracts/state.ts";
 import { checkpointAt, letterOf } from "../support/state-values.ts";
 import { aborted, eventually, never, type StateHarness } from "./state-harness.ts";
+import { rowIndexSuite } from "./row-index.ts";
 import { sentIndexSuite } from "./sent-index.ts";
 import { modelTest } from "./state-store-model.ts";
 
@@ -23,6 +24,7 @@ const REPORT: StatusReport = {
 
 export function stateStoreSuite(open: () => Promise<StateHarness>): void {
   sentIndexSuite(open);
+  rowIndexSuite(open);
 
   /** A harness and a store of it. */
   async function opened(stack: AsyncDisposableStack): Promise<{ harness: StateHarness; store: StateStore }> {

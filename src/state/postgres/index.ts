@@ -14,6 +14,7 @@ import { Pulse } from "./pulse.ts";
 import { Reports } from "./reports.ts";
 import { Requests } from "./requests.ts";
 import { namesIn, prepareSchema, type SchemaOptions } from "./schema.ts";
+import { removeRows } from "./open-rows.ts";
 import { removeSent } from "./sent-index.ts";
 import { Sessions } from "./sessions.ts";
 import { SyncRows } from "./sync-rows.ts";
@@ -211,6 +212,7 @@ class PostgresStateStore implements StateStore {
       await requests.removeAll(session, sync);
       await reports.remove(session, sync);
       await removeSent(session, names, sync);
+      await removeRows(session, names, sync);
     });
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { FailureDrop } from "../../contracts/failures.ts";
+import type { RowIndexOptions } from "../../contracts/row-index.ts";
 import type { Lease, StateChange, StatusReport, SyncState } from "../../contracts/state.ts";
 import { apply, NOTHING_YET } from "../apply.ts";
 import { recordOf } from "../dropped-record.ts";
@@ -10,7 +11,9 @@ import type { Acquired, Holder, Leases } from "./leases.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Reports } from "./reports.ts";
 import type { Names } from "./schema.ts";
-import { openSent, PostgresSentIndex } from "./sent-index.ts";
+import { openRows } from "./open-rows.ts";
+import { PostgresRowIndex } from "./row-index.ts";
+import { openSent, PostgresSentIndex, type SentAccess } from "./sent-index.ts";
 import type { Requests, StoredRequest } from "./requests.ts";
 import type { Session, Sessions } from "./sessions.ts";
 import { OutcomeUnknown } from "./state-error.ts";
@@ -147,14 +150,24 @@ export class PostgresLease implements Lease {
   }
 
   async openSentIndex(identity: string): Promise<PostgresSentIndex> {
-    const { names, sessions } = this.#parts;
+    const { names } = this.#parts;
     const opened = await this.#writeSent((session) => openSent(session, names, this.sync, identity));
-    const access = {
+    return new PostgresSentIndex(this.sync, this.#indexAccess(), opened);
+  }
+
+  async openRowIndex(options: RowIndexOptions): Promise<PostgresRowIndex> {
+    const { names } = this.#parts;
+    const opened = await this.#writeSent((session) => openRows(session, names, this.sync, options));
+    return new PostgresRowIndex(this.sync, this.#indexAccess(), options.parts, opened);
+  }
+
+  #indexAccess(): SentAccess {
+    const { names, sessions } = this.#parts;
+    return {
       names,
-      write: <T>(work: (session: Session) => Promise<T>) => this.#writeSent(work),
-      read: <T>(work: (session: Session) => Promise<T>) => this.#inTurn(() => sessions.read(work)),
+      write: (work) => this.#writeSent(work),
+      read: (work) => this.#inTurn(() => sessions.read(work)),
     };
-    return new PostgresSentIndex(this.sync, access, opened);
   }
 
   /** Does not wait for the disk: the next commit, whose record comes later in the database's log, does. */

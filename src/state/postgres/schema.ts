@@ -22,6 +22,10 @@ const TABLES = {
   sent: ["sync", "key", "generation", "detail", "hash"],
   dropped: ["sync", "at_ms", "id", "record", "checksum"],
   dropped_count: ["sync", "count", "checksum"],
+  indexed_model: ["sync", "identity", "parts", "last", "places", "rows"],
+  indexed: ["sync", "key", "place", "version", "confirmed", "hash", "record", "identity"],
+  indexed_free: ["sync", "place"],
+  indexed_part: ["sync", "places", "value", "key"],
 } as const;
 
 /**
@@ -109,6 +113,37 @@ const STEPS: readonly ((names: Names) => string)[] = [
     PRIMARY KEY (sync, at_ms, id)
   );
   CREATE TABLE ${names.dropped_count} (sync text COLLATE "C" PRIMARY KEY, count bigint NOT NULL, checksum text NOT NULL);
+  `,
+  // One row for each row of a model that is not read from the log itself. last: the greatest version that was given; places: how many there
+  // are, with those in indexed_free. Announced, then confirmed: room for the second beside the first.
+  (names) => `
+  CREATE TABLE ${names.indexed_model} (
+    sync text COLLATE "C" PRIMARY KEY,
+    identity text NOT NULL,
+    parts text NOT NULL,
+    last bigint NOT NULL,
+    places bigint NOT NULL,
+    rows bigint NOT NULL
+  ) WITH (fillfactor = 50);
+  CREATE TABLE ${names.indexed} (
+    sync text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    place bigint NOT NULL,
+    version bigint NOT NULL,
+    confirmed boolean NOT NULL,
+    hash bytea,
+    record text,
+    identity text,
+    PRIMARY KEY (sync, key)
+  ) WITH (fillfactor = 80);
+  CREATE TABLE ${names.indexed_free} (sync text COLLATE "C" NOT NULL, place bigint NOT NULL, PRIMARY KEY (sync, place));
+  CREATE TABLE ${names.indexed_part} (
+    sync text COLLATE "C" NOT NULL,
+    places text COLLATE "C" NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    PRIMARY KEY (sync, places, value, key)
+  );
   `,
 ];
 

@@ -3,6 +3,8 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Lease, StateChange, StateStore, StatusReport, SyncRequest } from "../../contracts/state.ts";
+import type { RowIndexOptions } from "../../contracts/row-index.ts";
+import { SqliteRowIndex } from "./row-index.ts";
 import { SqliteSentIndex } from "./sent-index.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -137,6 +139,10 @@ class SqliteLease implements Lease {
 
   async openSentIndex(identity: string) {
     return new SqliteSentIndex(this.#link, this.#owner, await this.#link.call("openSent", this.#owner, identity));
+  }
+
+  async openRowIndex(options: RowIndexOptions) {
+    return new SqliteRowIndex(this.#link, this.#owner, await this.#link.call("openRows", this.#owner, options));
   }
 
   report(status: StatusReport): Promise<void> {

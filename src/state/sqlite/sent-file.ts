@@ -4,21 +4,46 @@ import { Connection } from "./connection.ts";
 import { corrupt, sqliteError } from "./sqlite-error.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
-const VERSION = 1;
 
 /**
- * The index of what was sent has a file of its own beside the state's: it may be large, and the state file is proven sound
- * whenever it is opened. One row for each record; without row ids, so that a record lives in one place only.
- * `detail`: JSON of what identifies it, where the key alone does not. `hash`: for the hash of what was last sent.
+ * The indexes of what was sent have a file of their own beside the state's: they may be large, and the state file is proven sound
+ * whenever it is opened. Numbered steps, forward only; step n makes version n.
  */
-const SCHEMA = `
+const STEPS: readonly string[] = [
+  // One row for each record; without row ids, so that a record lives in one place only. detail: JSON of what identifies it,
+  // where the key alone does not. hash: for the hash of what was last sent.
+  `
   CREATE TABLE sent_of (id INTEGER PRIMARY KEY, sync TEXT NOT NULL UNIQUE, identity TEXT NOT NULL, syncs INTEGER NOT NULL) STRICT;
   CREATE TABLE sent (
     sync INTEGER NOT NULL, key TEXT NOT NULL, generation INTEGER NOT NULL, detail TEXT, hash BLOB,
     PRIMARY KEY (sync, key)
   ) STRICT, WITHOUT ROWID;
-  PRAGMA user_version = ${VERSION};
-`;
+  `,
+  // One row for each row of a model that is not read from the log itself. last: the greatest version that was given; places: how many there
+  // are, with those in indexed_free. synced: its number grows when all that was written before is to be on the disk.
+  `
+  CREATE TABLE indexed_model (
+    id INTEGER PRIMARY KEY, sync TEXT NOT NULL UNIQUE, identity TEXT NOT NULL, parts TEXT NOT NULL,
+    last INTEGER NOT NULL, places INTEGER NOT NULL, rows INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE indexed (
+    model INTEGER NOT NULL, key TEXT NOT NULL, place INTEGER NOT NULL, version INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+    hash BLOB, record TEXT, identity TEXT,
+    PRIMARY KEY (model, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE indexed_free (
+    model INTEGER NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (model, place)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE indexed_part (
+    model INTEGER NOT NULL, places TEXT NOT NULL, value TEXT NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (model, places, value, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE synced (times INTEGER NOT NULL) STRICT;
+  INSERT INTO synced VALUES (0);
+  `,
+];
+const VERSION = STEPS.length;
 
 export interface SentFile {
   readonly connection: Connection;
@@ -55,16 +80,22 @@ function open(path: string): Connection {
     // Keys in no order touch a page each: small ones, which the log carries over to the file seldom, cost less.
     database.exec("PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     database.exec("PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 16000");
-    const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
-    if (version === 0) {
+    const version = versionOf(database);
+    if (version > VERSION) throw corrupt(path, `it has version ${version} of the index, not ${VERSION}`);
+    if (version < VERSION) {
       database.exec("BEGIN IMMEDIATE");
       // Read again under the lock: another process may have done it.
-      if (Number(database.prepare("PRAGMA user_version").get()?.["user_version"]) === 0) database.exec(SCHEMA);
+      for (const step of STEPS.slice(versionOf(database))) database.exec(step);
+      database.exec(`PRAGMA user_version = ${VERSION}`);
       database.exec("COMMIT");
-    } else if (version !== VERSION) throw corrupt(path, `it has version ${version} of the index, not ${VERSION}`);
+    }
     return new Connection(path, database);
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
 }

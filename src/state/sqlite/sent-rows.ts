@@ -28,39 +28,37 @@ const DETAILED: Put = {
     WHERE sent.sync = ?1 AND sent.key = new.key AND (sent.generation <> ?2 OR sent.detail IS NOT new.detail)`,
 };
 
-/** The rows of table `sent`: the records that each sync may have at its destination. Lists of keys come as JSON, which SQLite takes apart itself. */
+/**
+ * The rows of table `sent`: the records that each sync may have at its destination. Lists of keys come as JSON, which SQLite takes apart
+ * itself. What writes does so in a transaction of the caller's.
+ */
 export class SentRows {
   readonly #connection: Connection;
-  /** Whether something was written that the disk may not have. */
-  #unsynced = false;
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
   open(sync: string, identity: string): { readonly id: number; readonly isNew: boolean; readonly rows: number } {
-    const { id, isNew } = this.#connection.write("durable", () => {
-      const known = this.#connection.get("SELECT id, identity FROM sent_of WHERE sync = ?", sync);
-      if (known !== undefined && known["identity"] === identity) return { id: Number(known["id"]), isNew: false };
-      if (known !== undefined) this.#remove(Number(known["id"]));
-      const made = this.#connection.get(
-        "INSERT INTO sent_of (sync, identity, syncs) VALUES (?, ?, 0) RETURNING id",
-        sync,
-        identity,
-      );
-      return { id: Number(made?.["id"]), isNew: true };
-    });
+    const known = this.#connection.get("SELECT id, identity FROM sent_of WHERE sync = ?", sync);
+    const isNew = known?.["identity"] !== identity;
+    if (isNew && known !== undefined) this.#remove(Number(known["id"]));
+    const made = isNew
+      ? this.#connection.get(
+          "INSERT INTO sent_of (sync, identity, syncs) VALUES (?, ?, 0) RETURNING id",
+          sync,
+          identity,
+        )
+      : known;
+    const id = Number(made?.["id"]);
     const count = this.#connection.get("SELECT count(*) AS rows FROM sent WHERE sync = ?", id);
     return { id, isNew, rows: Number(count?.["rows"]) };
   }
 
   /** `plain`: JSON of keys; `detailed`: JSON of [key, identity] pairs. How many were not there. */
   announce(id: number, generation: number, plain: string | null, detailed: string | null): number {
-    return this.#connection.write("volatile", () => {
-      this.#unsynced = true;
-      const added = plain === null ? 0 : this.#put(PLAIN, id, generation, plain);
-      return added + (detailed === null ? 0 : this.#put(DETAILED, id, generation, detailed));
-    });
+    const added = plain === null ? 0 : this.#put(PLAIN, id, generation, plain);
+    return added + (detailed === null ? 0 : this.#put(DETAILED, id, generation, detailed));
   }
 
   #put({ insert, update }: Put, id: number, generation: number, list: string): number {
@@ -79,10 +77,7 @@ export class SentRows {
 
   /** `keys`: JSON. */
   forget(id: number, keys: string): void {
-    this.#connection.write("volatile", () => {
-      this.#unsynced = true;
-      this.#connection.run("DELETE FROM sent WHERE sync = ?1 AND key IN (SELECT value FROM json_each(?2))", id, keys);
-    });
+    this.#connection.run("DELETE FROM sent WHERE sync = ?1 AND key IN (SELECT value FROM json_each(?2))", id, keys);
   }
 
   others(id: number, generation: number, after: string | null): OtherGenerations {
@@ -105,29 +100,13 @@ export class SentRows {
     return { records, covered, next: covered < COVERED ? null : last };
   }
 
-  /** All that was written is on the disk when it returns. */
-  sync(): void {
-    if (!this.#unsynced) return;
-    this.#connection.write("durable", () =>
-      // A page must change for SQLite to sync the log; the number says nothing.
-      this.#connection.run("UPDATE sent_of SET syncs = syncs + 1 WHERE id = (SELECT min(id) FROM sent_of)"),
-    );
-    this.#unsynced = false;
-  }
-
   remove(sync: string): void {
-    this.#connection.write("durable", () => {
-      const known = this.#connection.get("SELECT id FROM sent_of WHERE sync = ?", sync);
-      if (known !== undefined) this.#remove(Number(known["id"]));
-    });
+    const known = this.#connection.get("SELECT id FROM sent_of WHERE sync = ?", sync);
+    if (known !== undefined) this.#remove(Number(known["id"]));
   }
 
   #remove(id: number): void {
     this.#connection.run("DELETE FROM sent WHERE sync = ?", id);
     this.#connection.run("DELETE FROM sent_of WHERE id = ?", id);
-  }
-
-  close(): void {
-    this.#connection.close();
   }
 }

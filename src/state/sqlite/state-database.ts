@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { TailraceError } from "../../contracts/errors.ts";
+import type { RowIndexOptions } from "../../contracts/row-index.ts";
 import type { OtherGenerations } from "../../contracts/sent-index.ts";
 import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type {
@@ -16,8 +17,10 @@ import { Connection } from "./connection.ts";
 import { openDatabaseFile } from "./database-file.ts";
 import { DeadLetters, type FailureGroup } from "./dead-letters.ts";
 import { Dropped } from "./dropped.ts";
+import type { IndexedRows, OpenedRows } from "./indexed-rows.ts";
+import { SentDatabase } from "./sent-database.ts";
 import { openSentFile, sentPath } from "./sent-file.ts";
-import { SentRows } from "./sent-rows.ts";
+import type { SentRows } from "./sent-rows.ts";
 import { leaseLost, Leases, type Held } from "./leases.ts";
 import { Reports, type StoredReport } from "./reports.ts";
 import { Requests, type StoredRequest } from "./requests.ts";
@@ -53,7 +56,7 @@ export class StateDatabase {
   /** null: read-only, and there is no file (yet). */
   #tables: Tables | null;
   /** Opened when first asked for: most processes need none of it. */
-  #sent: SentRows | null = null;
+  #sent: SentDatabase | null = null;
   readonly #warn: (message: string) => void;
 
   constructor(
@@ -134,38 +137,67 @@ export class StateDatabase {
   }
 
   openSent(owner: string, identity: string): { readonly id: number; readonly isNew: boolean; readonly rows: number } {
-    return this.#asHolder(owner, (sent, sync) => sent.open(sync, identity));
+    return this.#asHolder(owner, ({ records }, sync) => records.open(sync, identity));
   }
 
   announceSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["announce"]>]): number {
-    return this.#asHolder(owner, (sent) => sent.announce(...args));
+    return this.#asHolder(owner, ({ records }) => records.announce(...args));
   }
 
   knownSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["known"]>]): string[] {
     this.#heldBy(owner);
-    return this.#sentRows().known(...args);
+    return this.#sentDatabase().records.known(...args);
   }
 
   forgetSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["forget"]>]): void {
-    this.#asHolder(owner, (sent) => sent.forget(...args));
+    this.#asHolder(owner, ({ records }) => records.forget(...args));
   }
 
   otherSent(...[owner, ...args]: [owner: string, ...Parameters<SentRows["others"]>]): OtherGenerations {
     this.#heldBy(owner);
-    return this.#sentRows().others(...args);
+    return this.#sentDatabase().records.others(...args);
+  }
+
+  openRows(owner: string, options: RowIndexOptions): OpenedRows {
+    return this.#asHolder(owner, ({ rows }, sync) => rows.open(sync, options));
+  }
+
+  findRows(...[owner, ...args]: [owner: string, ...Parameters<IndexedRows["find"]>]): string {
+    this.#heldBy(owner);
+    return this.#sentDatabase().rows.find(...args);
+  }
+
+  announceRows(...[owner, ...args]: [owner: string, ...Parameters<IndexedRows["announce"]>]) {
+    return this.#asHolder(owner, ({ rows }) => rows.announce(...args));
+  }
+
+  confirmRows(...[owner, ...args]: [owner: string, ...Parameters<IndexedRows["confirm"]>]): number {
+    return this.#asHolder(owner, ({ rows }) => rows.confirm(...args));
+  }
+
+  matchingRows(...[owner, ...args]: [owner: string, ...Parameters<IndexedRows["matching"]>]): string[] {
+    this.#heldBy(owner);
+    return this.#sentDatabase().rows.matching(...args);
+  }
+
+  pageRows(...[owner, ...args]: [owner: string, ...Parameters<IndexedRows["page"]>]) {
+    this.#heldBy(owner);
+    return this.#sentDatabase().rows.page(...args);
   }
 
   /** Writes to the index while the state is locked, so that nobody takes the sync over meanwhile. */
-  #asHolder<T>(owner: string, work: (sent: SentRows, sync: string) => T): T {
+  #asHolder<T>(owner: string, work: (sent: SentDatabase, sync: string) => T): T {
     const held = this.#heldBy(owner);
     const { connection, leases } = this.#writable();
-    const sent = this.#sentRows();
-    const done = connection.write("volatile", () => (leases.isOurs(held) ? { result: work(sent, held.sync) } : null));
+    const sent = this.#sentDatabase();
+    const done = connection.write("volatile", () =>
+      leases.isOurs(held) ? { result: sent.write(() => work(sent, held.sync)) } : null,
+    );
     if (done === null) throw this.#lose(owner);
     return done.result;
   }
 
-  #sentRows(): SentRows {
+  #sentDatabase(): SentDatabase {
     if (this.#sent === null) {
       const path = sentPath(this.#options.path);
       const { connection, damaged } = openSentFile(path);
@@ -173,7 +205,7 @@ export class StateDatabase {
         this.#warn(
           `the index of what was sent was damaged: it is made anew, and what was moved to ${damaged} is not needed; a resync removes only what is sent from now on`,
         );
-      this.#sent = new SentRows(connection);
+      this.#sent = new SentDatabase(connection);
     }
     return this.#sent;
   }
@@ -262,7 +294,7 @@ export class StateDatabase {
       reports.forget(sync);
       leases.forget(sync);
     });
-    if (existsSync(sentPath(this.#options.path))) this.#sentRows().remove(sync);
+    if (existsSync(sentPath(this.#options.path))) this.#sentDatabase().forget(sync);
   }
 
   /** Releases every lease that can be. Throws after everything is closed. */
