@@ -52,14 +52,17 @@ describe.each(["dbt-1.5", "dbt-1.10"])("the models of %s", (version) => {
   test("a table that each run makes anew is compared, and so is a view of it", () => {
     expect(read(manifest, "shop.customers")).toMatchObject({
       read: { kind: "query", capture: "diff", key: ["id"] },
-      origin: { because: SWAPPED, builtWith: new Set(["model.shop.customers"]) },
+      origin: { because: SWAPPED, builtWith: new Map([["model.shop.customers", expect.any(String)]]) },
     });
     expect(read(manifest, "top_customers", { key: ["id"] })).toMatchObject({
       read: { kind: "query", sql: 'SELECT * FROM "shop"."marts"."top_customers"', capture: "diff" },
       origin: {
         because: "It reads customers, which dbt makes anew in each run.",
         // Whatever is built of what it reads; what lies below a table shows only once that is built.
-        builtWith: new Set(["model.shop.top_customers", "model.shop.customers"]),
+        builtWith: new Map([
+          ["model.shop.top_customers", expect.any(String)],
+          ["model.shop.customers", expect.any(String)],
+        ]),
       },
     });
   });

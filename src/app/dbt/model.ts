@@ -13,8 +13,11 @@ export interface DbtOrigin {
   readonly columns: readonly DbtColumn[];
   /** Why it is read as it is: one sentence. */
   readonly because: string;
-  /** Ids of what brings other rows when dbt builds it: the model itself, and what it is a view of. */
-  readonly builtWith: ReadonlySet<string>;
+  /**
+   * What brings other rows when dbt builds it: the model itself, and what it is a view of. By id, each with a text that changes when it is to be read
+   * in another way.
+   */
+  readonly builtWith: ReadonlyMap<string, string>;
 }
 
 export interface DbtColumn {
@@ -132,16 +135,23 @@ const VIEWS: ReadonlySet<string> = new Set(["view", "ephemeral"]);
 /** The same table after each run. */
 const IN_PLACE: ReadonlySet<string> = new Set(["incremental", "seed", "snapshot"]);
 
+/** How a model is built, as far as the way it is read depends on that. */
+export function waysOf(node: DbtNode): string {
+  const materialized = node.config.materialized ?? "view";
+  const query = VIEWS.has(materialized) ? node.checksum?.checksum : null;
+  return [materialized, node.relation_name ?? "", query ?? ""].join(" ");
+}
+
 /** What is built when the rows of a model change, and one table below its views that each run replaces, if there is one. */
-function upstream(node: DbtNode, manifest: Manifest): { built: ReadonlySet<string>; swapped: string | null } {
-  const built = new Set([node.unique_id]);
+function upstream(node: DbtNode, manifest: Manifest): { built: ReadonlyMap<string, string>; swapped: string | null } {
+  const built = new Map([[node.unique_id, waysOf(node)]]);
   let swapped: string | null = null;
   const visit = ({ config, depends_on }: DbtNode): void => {
     if (!VIEWS.has(config.materialized ?? "view")) return;
     for (const id of depends_on?.nodes ?? []) {
       const parent = manifest.node(id);
       if (parent === null || built.has(id)) continue;
-      built.add(id);
+      built.set(id, waysOf(parent));
       const materialized = parent.config.materialized ?? "view";
       if (!VIEWS.has(materialized) && !IN_PLACE.has(materialized)) swapped ??= parent.name;
       visit(parent);

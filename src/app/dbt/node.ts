@@ -17,6 +17,7 @@ export const dbtNode = z.object({
   version: z.union([z.string(), z.number()]).nullish(),
   latest_version: z.union([z.string(), z.number()]).nullish(),
   depends_on: z.object({ nodes: z.array(z.string()).nullish() }).nullish(),
+  checksum: z.object({ checksum: z.string().nullish() }).nullish(),
   config: z.object({
     materialized: z.string().nullish(),
     unique_key: z.union([z.string(), z.array(z.string())]).nullish(),
