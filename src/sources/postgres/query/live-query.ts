@@ -1,0 +1,225 @@
+// From changes of its tables to the keys of a model that they can affect.
+import { createHash } from "node:crypto";
+import type pg from "pg";
+import type { Affected, LiveQuery, PartialKeys } from "../../../contracts/capture.ts";
+import type { Change } from "../../../contracts/change.ts";
+import { TailraceError } from "../../../contracts/errors.ts";
+import type { QueryModel } from "../../../contracts/model.ts";
+import type { Relation } from "../../../contracts/relation.ts";
+import type { KeyValues } from "../../../contracts/source.ts";
+import { UNCHANGED, type Value, type Values, overlay } from "../../../contracts/values.ts";
+import { type DescribedQuery, describeQuery, fingerprintSql } from "../describe-query.ts";
+import type { SqlSession } from "../sql-session.ts";
+import { visibility } from "../visibility.ts";
+import type { Reference } from "./affected-sql.ts";
+import { type LiveAnalysis, analyse } from "./analyse.ts";
+import { DatabaseCatalog } from "./catalog.ts";
+import { keysWith } from "./model-sql.ts";
+
+/** A query as it was found that it can be followed. */
+export interface Followed {
+  readonly described: DescribedQuery;
+  readonly analysis: LiveAnalysis;
+}
+
+/** Texts of the needed columns, each list once. */
+type Needed = Map<string, readonly (string | null)[]>;
+
+const ALL: Affected = { all: true, keys: [], partial: [], sees: () => true };
+
+export class PostgresLiveQuery implements LiveQuery {
+  readonly relations: ReadonlySet<string>;
+  readonly partialPlaces: readonly (readonly number[])[];
+  readonly #session: SqlSession;
+  readonly #model: QueryModel;
+  readonly #generatedToo: boolean;
+  #followed: Followed;
+
+  /** `session`: for models. `generatedToo`: the log holds stored generated columns. */
+  constructor(session: SqlSession, model: QueryModel, followed: Followed, generatedToo: boolean) {
+    this.#session = session;
+    this.#model = model;
+    this.#followed = followed;
+    this.#generatedToo = generatedToo;
+    this.relations = relationsOf(followed);
+    this.partialPlaces = partialPlacesOf(followed);
+  }
+
+  /**
+   * Also everything, when a change does not tell an old value that is needed, and when a table or view that the model reads was altered.
+   * Throws `source.model` when that makes it a query of other tables, or none that can be followed.
+   */
+  async affected(changes: readonly Change[], signal: AbortSignal): Promise<Affected> {
+    const asked: { readonly reference: Reference; readonly needed: Needed }[] = [];
+    const byRelation = Map.groupBy(changes, ({ relation }) => relation.id);
+    for (const reference of this.#followed.analysis.references) {
+      const needed = neededValues(reference, byRelation.get(reference.table.oid) ?? []);
+      if (needed === null) return ALL;
+      if (needed.size > 0) asked.push({ reference, needed });
+    }
+    const found = new Found(this.#followed.described.key.length);
+    for (const { reference, needed } of asked) {
+      if (reference.direct) for (const values of needed.values()) found.addDirect(reference, values);
+    }
+    const queries = asked.filter(({ reference }) => reference.sql !== null);
+    return this.#session.use(signal, async (client) => {
+      const sees = await this.#ask(client, queries, found);
+      if (sees === null) return this.#analyseAgain(client);
+      for (const { places, values } of found.partials()) await this.#present(client, places, values, found);
+      // What the changes say themselves is the same in any snapshot.
+      return found.result(queries.length === 0 ? () => true : sees);
+    });
+  }
+
+  async #analyseAgain(client: pg.Client): Promise<Affected> {
+    const model = this.#model;
+    const described = await describeQuery(client, model);
+    const analysis = await analyse(model, described, new DatabaseCatalog(client, this.#generatedToo));
+    const followed = analysis.kind === "live" && analysis.missingOldRows.length === 0 ? { described, analysis } : null;
+    const same =
+      followed !== null &&
+      sameSet(this.relations, relationsOf(followed)) &&
+      JSON.stringify(partialPlacesOf(followed)) === JSON.stringify(this.partialPlaces);
+    if (!same) {
+      throw new TailraceError(
+        "source.model",
+        `model ${model.name}: a table or view that it reads was altered, and it cannot be followed as before`,
+      );
+    }
+    this.#followed = followed;
+    return ALL;
+  }
+
+  /** All queries as one statement: one round trip, one snapshot, taken after the locks. null: what the model reads was altered. */
+  async #ask(
+    client: pg.Client,
+    queries: readonly { readonly reference: Reference; readonly needed: Needed }[],
+    found: Found,
+  ): Promise<((transaction: string) => boolean) | null> {
+    const { described } = this.#followed;
+    const width = Math.max(2, described.key.length);
+    const parameters: (readonly (string | null)[])[] = [];
+    const branches = queries.map(({ reference, needed }, i) => {
+      const text = reference.sql!(parameters.length + 1);
+      for (const place of reference.needs.keys()) parameters.push([...needed.values()].map((values) => values[place]!));
+      const keys = reference.keyPlaces.map((_, k) => `q.k${k}`);
+      const nulls = Array.from({ length: width - keys.length }, () => "NULL::pg_catalog.text");
+      return `SELECT ${i}, ${[...keys, ...nulls].join(", ")} FROM (${text}) AS q`;
+    });
+    const padding = Array.from({ length: width - 2 }, () => ", NULL::pg_catalog.text").join("");
+    const head = `SELECT -1, pg_catalog.pg_current_snapshot()::pg_catalog.text, ${fingerprintSql(described.reads)}${padding}`;
+    const rows = await run(client, [head, ...branches].join("\nUNION ALL "), parameters);
+    let snapshot = "";
+    for (const [branch, ...texts] of rows) {
+      if (branch === "-1") {
+        const [seen, fingerprint] = texts;
+        if (fingerprint !== described.fingerprint) return null;
+        snapshot = seen!;
+        continue;
+      }
+      const { reference } = queries[Number(branch)]!;
+      found.add(reference, texts.slice(0, reference.keyPlaces.length) as string[]);
+    }
+    return visibility(snapshot);
+  }
+
+  /** Keys with these parts that the model has now: they may never have been sent. */
+  async #present(
+    client: pg.Client,
+    places: readonly number[],
+    values: readonly KeyValues[],
+    found: Found,
+  ): Promise<void> {
+    const lists = places.map((_, i) => values.map((list) => list[i]!));
+    const rows = await run(client, keysWith(this.#model, this.#followed.described, places), lists);
+    for (const key of rows) {
+      const known = key.filter((text) => text !== null);
+      if (known.length === key.length) found.addKey(known);
+    }
+  }
+}
+
+function relationsOf({ analysis }: Followed): ReadonlySet<string> {
+  return new Set(analysis.tables.map(({ oid }) => oid));
+}
+
+function sameSet(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  return one.size === other.size && [...one].every((item) => other.has(item));
+}
+
+function partialPlacesOf({ analysis }: Followed): readonly (readonly number[])[] {
+  const partial = analysis.references.filter(({ complete }) => !complete).map(({ keyPlaces }) => keyPlaces);
+  return [...new Map(partial.map((places) => [places.join(), places])).values()];
+}
+
+/** What was found, each once. */
+class Found {
+  readonly #width: number;
+  readonly #keys = new Map<string, KeyValues>();
+  readonly partial = new Map<string, { readonly places: readonly number[]; readonly values: Map<string, KeyValues> }>();
+
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  addKey(key: KeyValues): void {
+    this.#keys.set(JSON.stringify(key), key);
+  }
+
+  /** `texts`: by the reference's places. */
+  add({ keyPlaces }: Reference, texts: KeyValues): void {
+    if (keyPlaces.length === this.#width) return this.addKey(texts);
+    const of = this.partial.get(keyPlaces.join()) ?? { places: keyPlaces, values: new Map<string, KeyValues>() };
+    this.partial.set(keyPlaces.join(), of);
+    of.values.set(JSON.stringify(texts), texts);
+  }
+
+  addDirect(reference: Reference, needed: readonly (string | null)[]): void {
+    const texts = reference.direct!.flatMap((place) => needed[place] ?? []);
+    if (texts.length === reference.direct!.length) this.add(reference, texts);
+  }
+
+  partials(): readonly PartialKeys[] {
+    return [...this.partial.values()].map(({ places, values }) => ({ places, values: [...values.values()] }));
+  }
+
+  result(sees: (transaction: string) => boolean): Affected {
+    return { all: false, keys: [...this.#keys.values()], partial: this.partials(), sees };
+  }
+}
+
+/** The old and the new values that a reference needs of these changes; null: one of them does not tell. */
+function neededValues(reference: Reference, changes: readonly Change[]): Needed | null {
+  const needed: Needed = new Map();
+  const take = (row: Values, relation: Relation): boolean => {
+    const values = reference.needs.map((name): Value => {
+      const place = relation.columns.findIndex((column) => column.name === name);
+      return row[place] === undefined ? UNCHANGED : row[place];
+    });
+    if (values.includes(UNCHANGED)) return false;
+    needed.set(JSON.stringify(values), values as (string | null)[]);
+    return true;
+  };
+  const { leaves } = reference.table.info;
+  const identifies = (name: string) => leaves.every(({ replicaIdentity }) => replicaIdentity.columns.includes(name));
+  for (const { op, relation, before, after } of changes) {
+    if (op === "truncate") return null;
+    const now = overlay(after, before);
+    if (after && now && !take(now, relation)) return null;
+    if (op === "insert") continue;
+    // Without an old row, the columns of the identity are what they were.
+    const old = before ?? after?.map((value, i) => (identifies(relation.columns[i]!.name) ? value : UNCHANGED)) ?? null;
+    if (old && !take(old, relation)) return null;
+  }
+  return needed;
+}
+
+async function run(
+  client: pg.Client,
+  text: string,
+  values: readonly unknown[],
+): Promise<readonly (readonly (string | null)[])[]> {
+  const name = `tailrace_${createHash("md5").update(text).digest("hex")}`;
+  const result = await client.query({ name, text, values: [...values], rowMode: "array" } as pg.QueryArrayConfig);
+  return result.rows as (string | null)[][];
+}
