@@ -1,11 +1,13 @@
 // A process of its own that holds a lease, for tests that stop or kill one. Says what it does, a word a line.
 //   node state-child.ts PATH commits        commits 1, 2, 3, … without end; says each number once it is stored
+//   node state-child.ts PATH rows           announces rows 1, 2, 3, … without end, confirms each second one; says each number and its version then
 //   node state-child.ts PATH rounds N       N times: takes the lease, adds one to the count, gives it back
 //   node state-child.ts PATH hold           takes the lease, then commits what it reads: one position a line
 //   node state-child.ts PATH leave          takes the lease and falls off its end
 import { createInterface } from "node:readline";
 import { TailraceError } from "../../src/contracts/errors.ts";
 import type { Log } from "../../src/contracts/log.ts";
+import { rowHash } from "../../src/kit/row-hash.ts";
 import { openSqliteState } from "../../src/state/sqlite/index.ts";
 import { checkpointAt, letterOf } from "./state-values.ts";
 
@@ -39,6 +41,14 @@ if (what === "rounds") {
         counts: { delivered: 1, rejected: 1 },
       });
       say(id);
+    }
+  } else if (what === "rows") {
+    const index = await lease.openRowIndex({ identity: "of", parts: [] });
+    for (let number = 1; ; number += 1) {
+      const key = String(number);
+      const [version] = await index.announce([{ key, recordKey: null, identity: null, hash: rowHash([key]) }]);
+      if (number % 2 === 0) await index.confirm([{ key, version: version! }]);
+      say(`${number} ${version}`);
     }
   } else if (what === "hold") {
     for await (const line of createInterface({ input: process.stdin })) {

@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
 import type { Log } from "../../contracts/log.ts";
 import { never } from "../../../test/conformance/state-harness.ts";
 import { checkpointAt, letterOf } from "../../../test/support/state-values.ts";
+import { rowHash } from "../../kit/row-hash.ts";
 import { openSqliteState } from "./index.ts";
 
 const CHILD = fileURLToPath(new URL("../../../test/support/state-child.ts", import.meta.url));
@@ -76,6 +77,30 @@ test("killed in a loop of commits: every acknowledged one is there, whole, each 
     expect(state?.counts).toEqual({ delivered: stored, rejected: stored });
     expect((await store.statuses())[0]).toMatchObject({ failures: stored, running: false });
     expect(await store.failure("s", String(stored))).toEqual(letterOf(String(stored)));
+  }
+});
+
+test("killed in a loop of announcements: every acknowledged row is in the index, as it was, and nothing was committed beside it", async () => {
+  await using stack = new AsyncDisposableStack();
+  const path = join(await folder(stack), "state.db");
+  let greatest = 0;
+  for (let round = 0; round < 3; round += 1) {
+    const child = start(stack, path, "rows");
+    await child.line((line) => Number(line.split(" ")[0]) >= 20 + round * 37);
+    child.process.kill("SIGKILL");
+    await child.ended;
+    await using store = await openSqliteState({ path, log: quiet });
+    await using lease = await store.acquire("s", never);
+    const index = await lease.openRowIndex({ identity: "of", parts: [] });
+    expect(index.isNew).toBe(false);
+    const said = child.lines.map((line) => line.split(" ").map(Number)).slice(1);
+    const found = await index.find(said.map(([number]) => String(number)));
+    for (const [at, [number, version]] of said.entries())
+      expect(found[at]).toMatchObject({ version, confirmed: number! % 2 === 0, hash: rowHash([String(number)]) });
+    // Of what a round before had not confirmed, the version stays: a repeat.
+    const fresh = said.filter(([, version]) => version! > greatest);
+    expect(fresh.length).toBeGreaterThan(0);
+    greatest = Math.max(...said.map(([, version]) => version!), greatest);
   }
 });
 
