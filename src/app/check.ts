@@ -1,3 +1,4 @@
+import type { Capture } from "../contracts/capture.ts";
 import type { Target } from "../contracts/destination.ts";
 import { TailraceError } from "../contracts/errors.ts";
 import type { Finding } from "../contracts/finding.ts";
@@ -5,6 +6,7 @@ import type { Log } from "../contracts/log.ts";
 import type { ModelNeeds, Source } from "../contracts/source.ts";
 import type { Sync } from "../contracts/sync.ts";
 import { checkHook } from "./alerts/check-hooks.ts";
+import { checkDiff } from "./check-diff.ts";
 import { checkState } from "./check-state.ts";
 import { type About, type CheckedFinding, findingOf } from "./checked-finding.ts";
 import type { Config } from "./config/load.ts";
@@ -28,6 +30,8 @@ export interface CheckReport {
 interface Looked {
   readonly sync: Sync;
   readonly mapped: MappedSync | null;
+  /** How its model is captured. */
+  readonly capture: Capture | null;
   readonly failure: TailraceError | null;
 }
 
@@ -55,6 +59,9 @@ export async function check(
       const own = syncs.filter((sync) => sync.model.source === name);
       const seen = await look(source, own, signal);
       for (const one of seen) looked.set(one.sync, one);
+      const captures = new Map(seen.map(({ sync, capture }) => [sync.model, capture]));
+      for (const [model, capture] of captures)
+        if (capture !== null) findings.push(...checkDiff(model, capture, config.dbt?.models.has(model.name) ?? false));
       findings.push(...(await checkSource(source, name, seen, signal)));
     }),
   );
@@ -63,10 +70,11 @@ export async function check(
       await using destination = createDestination(config, name, log);
       const targets: Target[] = [];
       for (const sync of syncs) {
-        const mapped = sync.destination === name ? looked.get(sync)?.mapped : null;
-        if (mapped === null || mapped === undefined) continue;
+        const seen = looked.get(sync);
+        if (sync.destination !== name || seen === undefined || seen.mapped === null) continue;
+        const { mapped } = seen;
         try {
-          refuseUnsupported(sync, destination.capabilities, mapped.mapping.oldColumns, mapped.relation.oldRows);
+          refuseUnsupported(sync, destination.capabilities, oldColumnsOf(seen), mapped.relation.oldRows);
           targets.push(targetOf(sync, mapped.mapping));
         } catch (error) {
           findings.push(unsupported(sync, error));
@@ -116,15 +124,16 @@ async function look(source: Source, syncs: readonly Sync[], signal: AbortSignal)
   let unreachable: TailraceError | null = null;
   for (const sync of syncs) {
     if (unreachable !== null) {
-      looked.push({ sync, mapped: null, failure: unreachable });
+      looked.push({ sync, mapped: null, capture: null, failure: unreachable });
       continue;
     }
     try {
-      looked.push({ sync, mapped: await mapSync(source, sync, signal), failure: null });
+      const mapped = await mapSync(source, sync, signal);
+      looked.push({ sync, mapped, capture: await source.capture(sync.model, signal), failure: null });
     } catch (error) {
       signal.throwIfAborted();
       const failure = TailraceError.from(error);
-      looked.push({ sync, mapped: null, failure });
+      looked.push({ sync, mapped: null, capture: null, failure });
       if (!ABOUT_ONE_SYNC.has(failure.code)) unreachable = failure;
     }
   }
@@ -154,9 +163,9 @@ async function checkSource(
 function needsOf(looked: readonly Looked[]): readonly ModelNeeds[] {
   return [...Map.groupBy(looked, ({ sync }) => sync.model)].map(([model, users]) => {
     const old = new Map<string, string>();
-    for (const { sync, mapped } of users) {
-      for (const { column, because } of mapped?.mapping.oldColumns ?? []) {
-        if (!old.has(column)) old.set(column, `${sync.name}: ${because}`);
+    for (const user of users) {
+      for (const { column, because } of oldColumnsOf(user)) {
+        if (!old.has(column)) old.set(column, `${user.sync.name}: ${because}`);
       }
     }
     return {
@@ -165,6 +174,11 @@ function needsOf(looked: readonly Looked[]): readonly ModelNeeds[] {
       deletes: users.some(({ sync }) => sendsDeletes(sync)),
     };
   });
+}
+
+/** Where rows are read instead of their changes, what was sent is known: no old values are needed. */
+function oldColumnsOf({ mapped, capture }: Looked): MappedSync["mapping"]["oldColumns"] {
+  return mapped === null || capture?.kind !== "log" ? [] : mapped.mapping.oldColumns;
 }
 
 function sendsDeletes(sync: Sync): boolean {

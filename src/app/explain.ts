@@ -1,7 +1,9 @@
+import type { Capture } from "../contracts/capture.ts";
 import type { Log } from "../contracts/log.ts";
 import type { CaptureExplanation } from "../contracts/source.ts";
 import type { Sync } from "../contracts/sync.ts";
 import type { Config } from "./config/load.ts";
+import type { DbtOrigin } from "./dbt/model.ts";
 import { type FieldInWords, fieldsInWords, mapSync } from "./mapped-sync.ts";
 import { createSource } from "./project.ts";
 
@@ -13,6 +15,8 @@ export interface Explanation {
   readonly destination: string;
   readonly object: string | null;
   readonly capture: CaptureExplanation;
+  /** What the model has from dbt; null: it is none of dbt's. */
+  readonly dbt: Omit<DbtOrigin, "builtWith"> | null;
   readonly key: readonly string[];
   readonly mode: Sync["mode"];
   /** What the mode does with each kind of change, as sentences. */
@@ -35,6 +39,7 @@ export async function explain(
   await using source = createSource(config, sync.model.source, options.log);
   const mapped = await mapSync(source, sync, signal);
   const { relation, mapping } = mapped;
+  const { kind } = await source.capture(sync.model, signal);
   return {
     sync: sync.name,
     at: sync.at,
@@ -45,29 +50,46 @@ export async function explain(
     capture: await source.explain(sync.model, signal),
     key: relation.key.map((place) => relation.columns[place]!.name),
     mode: sync.mode,
-    behaviour: behaviourOf(sync),
+    dbt: ofDbt(config, sync.model.name),
+    behaviour: behaviourOf(sync, kind),
     match: mapping.match,
     where: sync.where?.text ?? null,
     fields: fieldsInWords(sync, mapped),
-    oldColumns: mapping.oldColumns,
+    oldColumns: kind === "log" ? mapping.oldColumns : [],
     oldRows: relation.oldRows,
   };
 }
 
-/** The semantics of a sync's mode, as sentences. */
+function ofDbt(config: Config, model: string): Explanation["dbt"] {
+  const origin = config.dbt?.models.get(model);
+  if (origin === undefined) return null;
+  const { builtWith: _, ...shown } = origin;
+  return shown;
+}
+
+/** The semantics of a sync's mode, as sentences. `capture`: of its model. */
 export function behaviourOf(
   sync: Pick<Sync, "mode" | "onDelete" | "on" | "where" | "onTruncate" | "backfill">,
+  capture: Capture["kind"] = "log",
 ): string[] {
-  const sentences = [...MODES[sync.mode](sync)];
+  const sentences = [...(capture !== "log" && sync.mode === "event" ? differences(sync) : MODES[sync.mode](sync))];
   if (sync.where !== null)
     sentences.push("A row that enters `where` counts as an insert, one that leaves it as a delete.");
   sentences.push(
     sync.backfill
       ? "The rows that exist are sent first, beside the live changes."
       : "The rows that exist are not sent: only what changes from now on.",
-    TRUNCATE[sync.onTruncate],
+    ...(capture === "log" ? [TRUNCATE[sync.onTruncate]] : []),
   );
   return sentences;
+}
+
+/** Mode `event` of a model whose rows are read, instead of their changes. */
+function differences({ on }: Pick<Sync, "on">): readonly string[] {
+  return [
+    `Each row that is found new, other or gone (${on.join(", ")}) is one event, with the new values; of a row that is gone, its key.`,
+    "What changed back before it was read is no event.",
+  ];
 }
 
 const MODES: Readonly<Record<Sync["mode"], (sync: Pick<Sync, "onDelete" | "on">) => readonly string[]>> = {

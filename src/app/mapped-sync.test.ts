@@ -47,3 +47,11 @@ test("every mode says what becomes of an insert, an update and a delete", () => 
   }
   expect(behaviourOf(syncWith({ backfill: false })).join(" ")).toContain("rows that exist are not sent");
 });
+
+test("an event of a model whose rows are read is a difference that was found", () => {
+  const sync = syncWith({ mode: "event", on: ["insert", "delete"] });
+  expect(behaviourOf(sync, "log").join(" ")).toContain("Every change is sent");
+  const text = behaviourOf(sync, "live").join(" ");
+  expect(text).toContain("(insert, delete) is one event");
+  expect(text).not.toMatch(/Every change is sent|TRUNCATE/);
+});

@@ -1,6 +1,7 @@
 import type { Explanation } from "../../app/explain.ts";
 import type { Paint } from "./paint.ts";
 import { renderFields } from "./plan.ts";
+import { printable } from "./printable.ts";
 import { pairs } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -12,6 +13,7 @@ export function renderExplanation(explanation: Explanation, paint: Paint): strin
     ["declared", explanation.at],
     ["from", `${explanation.model} (${explanation.source}), key ${explanation.key.join(", ")}`],
     ["to", to],
+    ...(explanation.dbt === null ? [] : [renderDbt(explanation.dbt)]),
     ["capture", paint("cyan", capture.kind)],
     ["why", wrapped(capture.why)],
     ["latency", wrapped(capture.latency)],
@@ -35,4 +37,27 @@ export function renderExplanation(explanation: Explanation, paint: Paint): strin
   }
   lines.push(["SQL", capture.statements.join("\n")]);
   return `${paint("bold", `sync ${explanation.sync}`)}\n${pairs(lines, "  ")}`;
+}
+
+/** The model in dbt, and what its project says of it. */
+function renderDbt({
+  id,
+  materialized,
+  because,
+  description,
+  columns,
+}: NonNullable<Explanation["dbt"]>): [string, string] {
+  const described = columns.filter((column) => column.type !== null || column.description !== "");
+  return [
+    "dbt",
+    [
+      `${id}, ${materialized}. ${because}`,
+      ...(description === "" ? [] : [description]),
+      ...described.map(({ name, type, description: says }) =>
+        [name, ...(type === null ? [] : [type]), ...(says === "" ? [] : [`– ${says}`])].join(" "),
+      ),
+    ]
+      .map((line) => wrapped(printable(line)))
+      .join("\n"),
+  ];
 }
