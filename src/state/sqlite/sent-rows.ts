@@ -22,10 +22,12 @@ const DETAILED: Put = {
   insert: `
     INSERT OR IGNORE INTO sent (sync, key, generation, detail)
     SELECT ?1, value ->> 0, ?2, value -> 1 FROM json_each(?3)`,
+  // Not an UPDATE that is joined to the list: SQLite would go through the whole index for that.
   update: `
-    UPDATE sent SET generation = ?2, detail = new.detail
-    FROM (SELECT value ->> 0 AS key, value -> 1 AS detail FROM json_each(?3)) AS new
-    WHERE sent.sync = ?1 AND sent.key = new.key AND (sent.generation <> ?2 OR sent.detail IS NOT new.detail)`,
+    INSERT INTO sent (sync, key, generation, detail)
+    SELECT ?1, value ->> 0, ?2, value -> 1 FROM json_each(?3) WHERE true
+    ON CONFLICT (sync, key) DO UPDATE SET generation = excluded.generation, detail = excluded.detail
+      WHERE generation <> excluded.generation OR detail IS NOT excluded.detail`,
 };
 
 /**
