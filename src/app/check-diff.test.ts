@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import type { DiffCapture } from "../contracts/capture.ts";
-import type { Schedule } from "../contracts/model.ts";
+import { ON_DEMAND, type Schedule } from "../contracts/model.ts";
 import { tableModel } from "../../test/support/models.ts";
 import { checkDiff } from "./check-diff.ts";
 
 const DIFF: DiffCapture = { kind: "diff", because: ["LIMIT"], triggers: null, timeDependent: false };
-const model = (schedule: Schedule | null) => ({ ...tableModel("users"), diff: { schedule, state: "auto" as const } });
+const model = (schedule: Schedule | null) => ({ ...tableModel("users"), diff: { ...ON_DEMAND, schedule } });
 const EVERY: Schedule = { kind: "every", ms: 1000 };
 
 test("a model that nothing makes due is warned of", () => {

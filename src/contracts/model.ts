@@ -39,12 +39,14 @@ export interface TableName {
 export interface DiffSettings {
   /** null: only when the log, or whoever asks, says so. */
   readonly schedule: Schedule | null;
+  /** Whether a change of its tables makes it due, where the log tells of them. False: others take their place, which the log loses. */
+  readonly whenChanged: boolean;
   /** Where what was last sent is kept: in the source's own database, or here. `auto`: there, where it may write. */
   readonly state: "auto" | "source" | "local";
 }
 
 /** What a model has that says nothing of it. */
-export const ON_DEMAND: DiffSettings = { schedule: null, state: "auto" };
+export const ON_DEMAND: DiffSettings = { schedule: null, whenChanged: true, state: "auto" };
 
 export type Schedule =
   | { readonly kind: "every"; readonly ms: number }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ON_DEMAND } from "../../contracts/model.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { FIXTURE_CONNECTORS } from "../../../test/support/fixture-connectors.ts";
 import { type Config, loadConfig } from "./load.ts";
@@ -221,7 +222,7 @@ test("a model is a table, a query or a model of dbt", async () => {
       key: ["id"],
       capture: "auto",
       windowMs: 50,
-      diff: { schedule: { kind: "every", ms: 300_000 }, state: "local" },
+      diff: { schedule: { kind: "every", ms: 300_000 }, whenChanged: true, state: "local" },
       at: "tailrace.yml:5:3",
     },
     {
@@ -234,6 +235,7 @@ test("a model is a table, a query or a model of dbt", async () => {
       windowMs: 20,
       diff: {
         schedule: { kind: "cron", expression: "30 4 * * 1-5", timezone: "Europe/Berlin" },
+        whenChanged: true,
         state: "auto",
       },
       at: "tailrace.yml:6:3",
@@ -246,7 +248,7 @@ test("a model is a table, a query or a model of dbt", async () => {
       key: ["id"],
       capture: "auto",
       windowMs: 0,
-      diff: { schedule: null, state: "auto" },
+      diff: ON_DEMAND,
       at: "tailrace.yml:15:3",
     },
     {
@@ -255,7 +257,7 @@ test("a model is a table, a query or a model of dbt", async () => {
       source: "shop",
       table: { namespace: "marts", name: "order_log" },
       key: ["user_id", "order_id"],
-      diff: { schedule: null, state: "auto" },
+      diff: ON_DEMAND,
       at: "tailrace.yml:16:3",
     },
   ]);

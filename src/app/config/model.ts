@@ -35,6 +35,8 @@ type Read =
   | Pick<TableModel, "kind" | "table" | "key">
   | Pick<QueryModel, "kind" | "sql" | "key" | "capture" | "windowMs">;
 
+type Found = Read & Partial<Pick<DiffSettings, "whenChanged">>;
+
 const DEFAULT_WINDOW_MS = 20;
 const KINDS = ["table", "sql", "dbt"] as const;
 
@@ -71,13 +73,14 @@ export class ModelReader {
       for (const only of ["window", "capture"] as const)
         model.flawAtKey(only, `${model.name(only)} is for \`sql\` and \`dbt\` models`, `remove \`${only}\`.`);
     }
-    const read = await {
-      table: () => readTable(model, input, key),
-      sql: () => this.#sql(model, input, key),
-      dbt: () => this.#fromDbt(name, model, input, key),
+    const found = await {
+      table: (): Found | null => readTable(model, input, key),
+      sql: (): Promise<Found | null> => this.#sql(model, input, key),
+      dbt: (): Promise<Found | null> => this.#fromDbt(name, model, input, key),
     }[kind]();
-    if (read === null) return null;
-    return { ...read, name, source: input.source, diff, at: placeText(entry.key) };
+    if (found === null) return null;
+    const { whenChanged = true, ...read } = found;
+    return { ...read, name, source: input.source, diff: { ...diff, whenChanged }, at: placeText(entry.key) };
   }
 
   async #sql(model: KeysOf, input: ModelInput, key: readonly string[] | null): Promise<Read | null> {
@@ -112,7 +115,7 @@ export class ModelReader {
     return null;
   }
 
-  async #fromDbt(name: string, model: KeysOf, input: ModelInput, key: readonly string[] | null): Promise<Read | null> {
+  async #fromDbt(name: string, model: KeysOf, input: ModelInput, key: readonly string[] | null): Promise<Found | null> {
     const tree = model.value("dbt");
     if (tree === undefined || input.dbt === undefined) return null;
     if (this.#dbt === null) {
@@ -137,7 +140,7 @@ export class ModelReader {
       return null;
     }
     this.origins.set(name, result.origin);
-    return result.read;
+    return { ...result.read, whenChanged: result.whenChanged };
   }
 }
 
@@ -210,7 +213,7 @@ function readKey(model: KeysOf, input: ModelInput): readonly string[] | null {
   return key;
 }
 
-function readDiff(model: KeysOf, input: ModelInput): DiffSettings {
+function readDiff(model: KeysOf, input: ModelInput): Omit<DiffSettings, "whenChanged"> {
   const { every, cron, timezone = "UTC", diff_state: state } = input;
   if (every !== undefined && cron !== undefined)
     model.flawAtKey("cron", `${model.name()} has \`every\` and \`cron\`; it can have one`, "remove one of the two.");

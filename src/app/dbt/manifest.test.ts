@@ -28,7 +28,12 @@ describe.each(["dbt-1.5", "dbt-1.10"])("the models of %s", (version) => {
   });
 
   test("a view of raw tables is a query that can be followed", () => {
+    expect(read(manifest, "golden_users", { capture: "diff" })).toMatchObject({
+      read: { capture: "diff" },
+      whenChanged: true,
+    });
     expect(read(manifest, "golden_users")).toMatchObject({
+      whenChanged: true,
       read: {
         kind: "query",
         sql: 'SELECT * FROM "shop"."marts"."golden_users"',
@@ -52,9 +57,11 @@ describe.each(["dbt-1.5", "dbt-1.10"])("the models of %s", (version) => {
   test("a table that each run makes anew is compared, and so is a view of it", () => {
     expect(read(manifest, "shop.customers")).toMatchObject({
       read: { kind: "query", capture: "diff", key: ["id"] },
+      whenChanged: false,
       origin: { because: SWAPPED, builtWith: new Map([["model.shop.customers", expect.any(String)]]) },
     });
     expect(read(manifest, "top_customers", { key: ["id"] })).toMatchObject({
+      whenChanged: false,
       read: { kind: "query", sql: 'SELECT * FROM "shop"."marts"."top_customers"', capture: "diff" },
       origin: {
         because: "It reads customers, which dbt makes anew in each run.",

@@ -1,4 +1,4 @@
-import type { QueryModel, TableModel } from "../../contracts/model.ts";
+import type { DiffSettings, QueryModel, TableModel } from "../../contracts/model.ts";
 import type { DbtProblem, Manifest } from "./manifest.ts";
 import { type DbtNode, enforcedKey, keysOf } from "./node.ts";
 
@@ -38,12 +38,13 @@ type Read =
   | Pick<TableModel, "kind" | "table" | "key">
   | Pick<QueryModel, "kind" | "sql" | "key" | "capture" | "windowMs">;
 
+export interface DbtReading extends Pick<DiffSettings, "whenChanged"> {
+  readonly read: Read;
+  readonly origin: DbtOrigin;
+}
+
 /** How a dbt model is read. */
-export function modelOf(
-  node: DbtNode,
-  manifest: Manifest,
-  wanted: Wanted,
-): { readonly read: Read; readonly origin: DbtOrigin } | DbtProblem {
+export function modelOf(node: DbtNode, manifest: Manifest, wanted: Wanted): DbtReading | DbtProblem {
   const key = keyOf(node, manifest, wanted);
   if ("problem" in key) return key;
   const { built, swapped } = upstream(node, manifest);
@@ -74,31 +75,30 @@ export function modelOf(
     };
   }
   const all = `SELECT * FROM ${node.relation_name ?? ""}`;
-  if (materialized === "incremental" && wanted.capture === "auto") {
-    if (enforcedKey(node) !== null) {
+  if (VIEWS.has(materialized)) {
+    const sql = materialized === "ephemeral" ? (node.compiled_code ?? "") : all;
+    if (swapped === null) {
       return {
-        read: {
-          kind: "table",
-          table: { namespace: node.schema ?? null, name: node.alias ?? node.name },
-          key: key.columns,
-        },
-        origin: origin("dbt changes this table in place, and it has a primary key."),
+        read: query(sql, wanted.capture),
+        whenChanged: true,
+        origin: origin("It is a query over tables that stay."),
       };
     }
+    const because = `It reads ${swapped}, which dbt makes anew in each run.`;
+    return { read: query(sql, "diff"), whenChanged: false, origin: origin(because) };
+  }
+  if (materialized === "incremental" && wanted.capture === "auto" && enforcedKey(node) !== null) {
     return {
-      read: query(all, "diff"),
-      origin: origin(
-        "dbt changes this table in place, but makes no primary key on it; with an enforced contract and a `primary_key` constraint its changes would be read as they are committed.",
-      ),
+      read: {
+        kind: "table",
+        table: { namespace: node.schema ?? null, name: node.alias ?? node.name },
+        key: key.columns,
+      },
+      whenChanged: true,
+      origin: origin("dbt changes this table in place, and it has a primary key."),
     };
   }
-  if (IN_PLACE.has(materialized) || !VIEWS.has(materialized)) {
-    return { read: query(all, "diff"), origin: origin(whyDiff(materialized)) };
-  }
-  const sql = materialized === "ephemeral" ? (node.compiled_code ?? "") : all;
-  if (swapped === null)
-    return { read: query(sql, wanted.capture), origin: origin("It is a query over tables that stay.") };
-  return { read: query(sql, "diff"), origin: origin(`It reads ${swapped}, which dbt makes anew in each run.`) };
+  return { read: query(all, "diff"), whenChanged: false, origin: origin(whyDiff(materialized, wanted)) };
 }
 
 function keyOf(
@@ -123,11 +123,19 @@ function keyOf(
   return { columns: key };
 }
 
-function whyDiff(materialized: string): string {
-  if (materialized === "table") return "dbt makes this table anew in each run.";
-  if (materialized === "materialized_view") return "The rows of a materialized view are in no log.";
-  if (IN_PLACE.has(materialized)) return "The configuration says `capture: diff`.";
-  return `What \`${materialized}\` does to its table in a run is not known.`;
+function whyDiff(materialized: string, wanted: Wanted): string {
+  switch (materialized) {
+    case "table":
+      return "dbt makes this table anew in each run.";
+    case "materialized_view":
+      return "The rows of a materialized view are in no log.";
+    case "incremental":
+      return wanted.capture === "diff"
+        ? "The configuration says `capture: diff`."
+        : "dbt changes this table in place, but makes no primary key on it; with an enforced contract and a `primary_key` constraint its changes would be read as they are committed.";
+    default:
+      return `What \`${materialized}\` does to its table in a run is not known.`;
+  }
 }
 
 /** Relations that only hold a query: what they read, who reads them reads. */
