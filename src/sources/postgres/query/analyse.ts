@@ -66,7 +66,7 @@ export async function analyse(
     timeDependent ||= screening.timeDependent;
     for (const [called, known] of screening.functions) functions.set(called, known);
   };
-  take(await screen(parsed, catalog, parsed.place));
+  take(await screen(parsed, catalog, (location) => parsed.place(location)));
   const known: Known = { catalog, functions, view: viewLoader(catalog, take) };
   const references = new Map<string, Reference>();
   let choices: readonly number[] | null = [];
@@ -76,7 +76,12 @@ export async function analyse(
       if (combinations === MOST_COMBINATIONS) {
         throw new NotLive(`more than ${MOST_COMBINATIONS} combinations of UNION branches`, "split the model");
       }
-      const around: Surroundings = { scope: null, commons: new Map(), path: [], place: parsed.place };
+      const around: Surroundings = {
+        scope: null,
+        commons: new Map(),
+        path: [],
+        place: (location) => parsed.place(location),
+      };
       const output = await flattening.select(parsed.select, around, null);
       const graph: Graph = {
         ...partsOf(flattening),
@@ -119,7 +124,7 @@ function viewLoader(catalog: QueryCatalog, take: (screening: Screening) => void)
     around: Surroundings,
   ): Promise<View> => {
     const parsed = await parseSelect(definition);
-    take(await screen(parsed, catalog, around.place));
+    take(await screen(parsed, catalog, (location) => around.place(location)));
     return { select: parsed.select, columns };
   };
   return (sql, definition, columns, around) => {

@@ -1,8 +1,8 @@
 // PostgreSQL's own parser, and what reading its trees takes.
-import pgsql from "pgsql-parser";
+import { deparseSync, parse } from "pgsql-parser";
 import { NotLive } from "./reasons.ts";
 
-type Statements = NonNullable<Awaited<ReturnType<typeof pgsql.parse>>["stmts"]>;
+type Statements = NonNullable<Awaited<ReturnType<typeof parse>>["stmts"]>;
 /** A node as the parser wraps it: `{ ColumnRef: … }`. */
 export type Node = NonNullable<Statements[number]["stmt"]>;
 type Kinds = Node extends infer N ? (N extends unknown ? keyof N : never) : never;
@@ -22,7 +22,7 @@ export async function parseSelect(sql: string): Promise<ParsedSelect> {
   const bytes = Buffer.from(sql, "utf8");
   let statements: Statements;
   try {
-    statements = (await pgsql.parse(sql)).stmts ?? [];
+    statements = (await parse(sql)).stmts ?? [];
   } catch (error) {
     const at = (error as { sqlDetails?: { cursorPosition?: number } }).sqlDetails?.cursorPosition;
     throw new NotLive(
@@ -48,8 +48,8 @@ function placeIn(before: string): string {
 /** An expression as SQL; null: it would not be read back as what it was. */
 export async function expressionSql(expression: Node): Promise<string | null> {
   try {
-    const sql = pgsql.deparseSync(expression as Parameters<typeof pgsql.deparseSync>[0]);
-    const again = await pgsql.parse(`SELECT ${sql}`);
+    const sql = deparseSync(expression);
+    const again = await parse(`SELECT ${sql}`);
     const select = (again.stmts?.[0]?.stmt as { SelectStmt?: Select } | undefined)?.SelectStmt;
     const value = (select?.targetList?.[0] as { ResTarget?: Of<"ResTarget"> } | undefined)?.ResTarget?.val;
     return value !== undefined && shape(value) === shape(expression) ? sql : null;
@@ -102,7 +102,7 @@ export function names(list: readonly Node[] | undefined): (string | null)[] {
 }
 
 export function columnRef(...fields: string[]): Node {
-  return { ColumnRef: { fields: fields.map((sval) => ({ String: { sval } })) } } as Node;
+  return { ColumnRef: { fields: fields.map((sval) => ({ String: { sval } })) } };
 }
 
 /** The operands of a top-level AND, nested ones too; the expression itself if it is none. */

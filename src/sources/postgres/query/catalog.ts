@@ -1,5 +1,5 @@
 // What following a query takes to know of the database: its relations and functions.
-import pg from "pg";
+import type pg from "pg";
 import { quoteIdentifier, quoteName } from "../../../kit/sql.ts";
 import { type TableColumn, type TableInfo, describeTable } from "../catalog.ts";
 import { notReadable } from "../describe.ts";
@@ -111,7 +111,7 @@ export class DatabaseCatalog implements QueryCatalog {
     const { rows } = await this.#client.query<{
       name: string;
       oid: string;
-      typmod: number;
+      typmod: string;
       kind: string;
       deterministic: string;
     }>(
@@ -155,15 +155,15 @@ export class DatabaseCatalog implements QueryCatalog {
       built_in: string;
       returns_set: string;
       scalar: string;
-      least: number;
-      most: number;
+      least: string;
+      most: string;
       type: string;
       type_kind: string;
     }>(
       `SELECT p.prokind::text AS kind, p.provolatile::text AS volatility, l.lanname::text AS language,
               (n.nspname = 'pg_catalog')::text AS built_in, p.proretset::text AS returns_set,
               (p.proargmodes IS NULL AND t.typtype NOT IN ('c', 'p'))::text AS scalar,
-              p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::int AS least,
+              (p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::int) AS least,
               CASE WHEN p.provariadic <> 0 THEN -1 ELSE p.pronargs END AS most,
               t.oid::text AS type, t.typtype::text AS type_kind
          FROM pg_proc p

@@ -284,7 +284,7 @@ export class Flattening {
     const found: Node[] = [];
     walk(expressions, (kind, node) => {
       if (kind !== "SubLink") return true;
-      found.push({ SubLink: node } as Node);
+      found.push({ SubLink: node });
       return false;
     });
     for (const one of found) await this.#subquery(one, inside, home, false);
@@ -352,7 +352,7 @@ function partitions(select: Select): readonly (readonly Node[])[] {
   walk([select.targetList, select.sortClause, select.distinctClause], (kind, node) => {
     if (kind === "SubLink") return false;
     if (kind === "FuncCall" && node["over"]) {
-      const by = partitionOf(node["over"] as Window);
+      const by = partitionOf(node["over"]);
       const key = by.map((one) => textOf({ node: one, references: new Set() })).join();
       found.set(key, by);
     }

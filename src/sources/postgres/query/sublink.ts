@@ -21,7 +21,7 @@ export function inLink(of: {
   readonly container: Container;
 }): Expression {
   const { outer, inner, kind, positive, home, container } = of;
-  const operator = of.operator ?? [{ String: { sval: "=" } } as Node];
+  const operator = of.operator ?? [{ String: { sval: "=" } }];
   const [name] = names(operator);
   const references = new Set([...outer.references, ...inner.references]);
   const compare = (op: string | null): Node =>
@@ -46,7 +46,7 @@ export function inLink(of: {
     return { node: { BoolExpr: { boolop: "OR_EXPR", args: [equal, ...nulls] } } as Node, references };
   }
   const booltesttype = kind === "ANY" ? "IS_NOT_FALSE" : "IS_NOT_TRUE";
-  return { node: { BooleanTest: { arg: compare(null), booltesttype } } as Node, references };
+  return { node: { BooleanTest: { arg: compare(null), booltesttype } }, references };
 }
 
 /** A column that is NOT NULL of a reference that is there wherever `home`'s rows are. */
