@@ -107,6 +107,21 @@ export const CATALOGUE = {
     meaning: "A table was truncated, and the sync is told to stop on it.",
     hint: "Set `on_truncate: ignore`, or `tailrace resync SYNC`.",
   },
+  "source.gap.purged": {
+    consequence: "gap",
+    meaning: "The source has deleted the part of its log that begins at our place.",
+    hint: "Let the server keep its log for longer than Tailrace may stand still, then `tailrace resync SYNC`.",
+  },
+  "source.gap.unreadable": {
+    consequence: "gap",
+    meaning: "The log says that rows changed, but not how: a statement, an exchange of tables, a part that is missing.",
+    hint: "The message says what it was, and which setting prevents it. Then `tailrace resync SYNC`.",
+  },
+  "source.gap.shape": {
+    consequence: "gap",
+    meaning: "The log holds rows of a table as it was before it was altered, and they cannot be read for sure.",
+    hint: "The message says what is missing; on MySQL and MariaDB `binlog_row_metadata=FULL` keeps it in the log. Then `tailrace resync SYNC`.",
+  },
   "source.protocol": {
     consequence: "internal",
     meaning: "The source sent a message that this version does not know. Nothing was skipped: the sync stopped.",
