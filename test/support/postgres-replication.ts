@@ -70,7 +70,7 @@ export function replicationOn(
     said,
     open: (tables, stored = []) =>
       replication.open(
-        tables.map((table) => (typeof table === "string" ? model(table) : table)),
+        { tables: tables.map((table) => (typeof table === "string" ? model(table) : table)), bases: new Map() },
         stored,
         never,
       ),

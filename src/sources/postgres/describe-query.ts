@@ -93,6 +93,8 @@ export function fingerprintSql(reads: readonly ReadRelation[]): string {
   return `pg_catalog.concat_ws('/',
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', c.oid, c.xmin), ',' ORDER BY c.oid)
        FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (${oids})),
+    (SELECT pg_catalog.string_agg(a.xmin::pg_catalog.text, ',' ORDER BY a.attrelid, a.attnum)
+       FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) ANY (${oids}) AND a.attnum OPERATOR(pg_catalog.>) 0),
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', r.oid, r.xmin), ',' ORDER BY r.oid)
        FROM pg_catalog.pg_rewrite r WHERE r.ev_class OPERATOR(pg_catalog.=) ANY (${oids})))`;
 }

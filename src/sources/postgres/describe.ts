@@ -125,8 +125,8 @@ function columnOf(table: TableInfo, name: string): TableColumn | undefined {
   return table.columns.find((column) => column.name === name);
 }
 
-// Stored generated columns are in the log from 18 on, if the publication says so; our own does.
-async function sendsGenerated(client: pg.Client, publication: string): Promise<boolean> {
+/** Whether stored generated columns are in the log: from 18 on, if the publication says so; our own does. */
+export async function sendsGenerated(client: pg.Client, publication: string): Promise<boolean> {
   try {
     const { rows } = await client.query<{ sends: string | null }>(
       `SELECT (current_setting('server_version_num')::int >= 180000 AND coalesce(

@@ -1,6 +1,5 @@
 // What opening would make or change, without doing it.
 import type pg from "pg";
-import type { TableModel } from "../../contracts/model.ts";
 import type { SourceCheckpoint } from "../../contracts/source.ts";
 import { quoteLiteral } from "../../kit/sql.ts";
 import { close } from "./connection.ts";
@@ -8,7 +7,7 @@ import { asSourceError } from "./source-error.ts";
 import { proveContinuity, readCluster } from "./continuity.ts";
 import { keeperOf } from "./keeper.ts";
 import { publicationStatements, readPublication } from "./publication.ts";
-import { findTables } from "./published-table.ts";
+import { type ReadModels, findTables } from "./published-table.ts";
 import { readSlot } from "./slot.ts";
 import type { SqlSession } from "./sql-session.ts";
 
@@ -25,7 +24,7 @@ export interface PlanOptions {
 /** See Source.plan. Throws the same `source.gap` error that opening would. */
 export async function planReading(
   options: PlanOptions,
-  models: readonly TableModel[],
+  models: ReadModels,
   stored: readonly SourceCheckpoint[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
@@ -51,7 +50,7 @@ export async function planReading(
         { name, shared: options.publicationShared, tables: [...tables.values()], serverVersion },
         publication,
       );
-      if (stored.length > 0 || models.length === 0) return statements;
+      if (stored.length > 0) return statements;
       // Nobody has a place in what an old slot holds: it is made anew.
       const quoted = quoteLiteral(slotName).trim();
       const replaced = slot === null ? [] : [`SELECT pg_drop_replication_slot(${quoted})`];

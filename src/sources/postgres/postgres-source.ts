@@ -28,6 +28,8 @@ import { RelationVersions } from "./relation-versions.ts";
 import { Replication } from "./replication.ts";
 import type { Settings } from "./settings.ts";
 import { settle } from "./settle.ts";
+import type { ReadModels } from "./published-table.ts";
+import { basesOf, captureQuery } from "./query-capture.ts";
 import { QueryReader } from "./query-reader.ts";
 import { scan } from "./scan.ts";
 import { SnapshotReader } from "./snapshot.ts";
@@ -71,7 +73,7 @@ export class PostgresSource implements Source {
     const versions = new RelationVersions();
     this.#mark = new LogMark(this.#reads);
     this.#snapshots = new SnapshotReader(this.#reads, this.#describing, versions, this.#mark);
-    this.#queryReader = new QueryReader(this.#queries, versions, this.#mark);
+    this.#queryReader = new QueryReader(this.#queries, this.#names.publication, versions, this.#mark);
     this.#replication = new Replication({
       connect: (replication: boolean, signal: AbortSignal) =>
         connect(settings, { replication, signal, baseDirectory } satisfies ConnectOptions),
@@ -107,17 +109,32 @@ export class PostgresSource implements Source {
     return this.#snapshots.describe(model, signal);
   }
 
-  async capture(model: Model, _signal: AbortSignal): Promise<Capture> {
-    asTable(model);
-    return { kind: "log" };
+  async capture(model: Model, signal: AbortSignal): Promise<Capture> {
+    return model.kind === "table" ? { kind: "log" } : captureQuery(model, this.#queryReader, this.#queries, signal);
   }
 
-  open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint> {
-    return this.#replication.open(models.map(asTable), stored, signal);
+  async #readModels(models: readonly Model[], signal: AbortSignal): Promise<ReadModels> {
+    const queries = models.filter((model) => model.kind === "query");
+    return {
+      tables: models.filter((model) => model.kind === "table"),
+      bases: await basesOf(queries, this.#queryReader, signal),
+    };
   }
 
-  plan(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]> {
-    return this.#replication.plan(models.map(asTable), stored, signal);
+  async open(
+    models: readonly Model[],
+    stored: readonly SourceCheckpoint[],
+    signal: AbortSignal,
+  ): Promise<SourceCheckpoint> {
+    return this.#replication.open(await this.#readModels(models, signal), stored, signal);
+  }
+
+  async plan(
+    models: readonly Model[],
+    stored: readonly SourceCheckpoint[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    return this.#replication.plan(await this.#readModels(models, signal), stored, signal);
   }
 
   read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch> {

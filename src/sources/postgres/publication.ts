@@ -117,13 +117,12 @@ export function publicationStatements(wish: PublicationWish, now: Publication | 
   const name = pg.escapeIdentifier(wish.name);
   if (!now) {
     for (const table of wish.tables) refuseWithoutIdentity(table);
-    if (wish.tables.length === 0) return [];
     // Stored generated columns are sent from 18 on; before that they are not in the log at all.
     const generated = wish.serverVersion >= 180000 ? ", publish_generated_columns = stored" : "";
-    return [
-      `CREATE PUBLICATION ${name} FOR TABLE ${wish.tables.map((table) => publishedName(table.info)).join(", ")} ` +
-        `WITH (publish_via_partition_root = true${generated})`,
-    ];
+    // Queries may need nothing of the log; reading it needs a publication all the same.
+    const tables = wish.tables.map((table) => publishedName(table.info)).join(", ");
+    const forTables = tables === "" ? "" : ` FOR TABLE ${tables}`;
+    return [`CREATE PUBLICATION ${name}${forTables} WITH (publish_via_partition_root = true${generated})`];
   }
   if (now.allTables) {
     throw new TailraceError(

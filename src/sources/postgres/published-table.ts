@@ -2,10 +2,10 @@
 import type pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { TableModel } from "../../contracts/model.ts";
-import type { TableInfo } from "./catalog.ts";
+import { type TableInfo, describeTable } from "./catalog.ts";
 import { type DescribeOptions, describe } from "./describe.ts";
 
-/** A table that models read. */
+/** A table that models read, as their own rows or by a query. */
 export interface PublishedTable {
   readonly oid: string;
   readonly namespace: string;
@@ -13,12 +13,19 @@ export interface PublishedTable {
   /** The name, quoted. */
   readonly sql: string;
   readonly info: TableInfo;
-  /** One that names it; its key is that of all of them. */
-  readonly model: TableModel;
-  /** Their names. */
+  /** One whose rows are the table's; its key is that of all of them. null: only queries read it. */
+  readonly model: TableModel | null;
+  /** Names of all that read it. */
   readonly models: readonly string[];
   /** The table, or those of its partitions, whose updates would fail once published; quoted names. */
   readonly withoutIdentity: readonly string[];
+}
+
+/** The models of a source: those of tables, and what the queries read. */
+export interface ReadModels {
+  readonly tables: readonly TableModel[];
+  /** Names of the queries by the OID of each table whose changes are to be told. */
+  readonly bases: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -27,12 +34,12 @@ export interface PublishedTable {
  */
 export async function findTables(
   client: pg.Client,
-  models: readonly TableModel[],
+  models: ReadModels,
   options: DescribeOptions,
 ): Promise<ReadonlyMap<string, PublishedTable>> {
   const tables = new Map<string, PublishedTable>();
   const keys = new Map<string, string>();
-  for (const model of models) {
+  for (const model of models.tables) {
     const { table, relation } = await describe(client, model, options);
     const key = relation.key.map((place) => relation.columns[place]!.name).join(", ");
     const other = tables.get(table.oid);
@@ -43,25 +50,28 @@ export async function findTables(
       );
     }
     keys.set(table.oid, key);
-    tables.set(table.oid, {
-      oid: table.oid,
-      namespace: table.namespace,
-      name: table.name,
-      sql: table.sql,
-      info: table,
-      model,
-      models: [...(other?.models ?? []), model.name],
-      withoutIdentity: table.leaves.filter((leaf) => leaf.replicaIdentity.columns.length === 0).map((leaf) => leaf.sql),
-    });
+    tables.set(table.oid, published(table, model, [...(other?.models ?? []), model.name]));
+  }
+  for (const [oid, queries] of models.bases) {
+    const known = tables.get(oid);
+    // Dropped since the queries were looked at: they will say so.
+    const info = known?.info ?? (await describeTable(client, { oid }));
+    if (info) tables.set(oid, published(info, known?.model ?? null, [...(known?.models ?? []), ...queries]));
   }
   for (const { sql, info } of tables.values()) {
     if (info.root && tables.has(info.root.oid)) {
       throw new TailraceError(
         "source.config",
-        `${sql} is a partition of ${info.root.sql}, and both are models: the log names rows of the one under the other. ` +
+        `${sql} is a partition of ${info.root.sql}, and both are read: the log names rows of the one under the other. ` +
           "Use two sources for them",
       );
     }
   }
   return tables;
+}
+
+function published(info: TableInfo, model: TableModel | null, models: readonly string[]): PublishedTable {
+  const { oid, namespace, name, sql, leaves } = info;
+  const withoutIdentity = leaves.filter((leaf) => leaf.replicaIdentity.columns.length === 0).map((leaf) => leaf.sql);
+  return { oid, namespace, name, sql, info, model, models, withoutIdentity };
 }

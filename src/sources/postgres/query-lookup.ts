@@ -1,13 +1,12 @@
 // Some rows of a query, with the snapshot that they are from, in one statement.
 import { createHash } from "node:crypto";
 import pg from "pg";
-import type { QueryModel } from "../../contracts/model.ts";
 import type { KeyValues } from "../../contracts/source.ts";
 import type { Value, Values } from "../../contracts/values.ts";
-import { quoteIdentifier } from "../../kit/sql.ts";
 import { sqlState } from "../../kit/postgres/errors.ts";
 import { destroy } from "../../kit/postgres/socket.ts";
-import { type DescribedQuery, fingerprintSql, fromModel } from "./describe-query.ts";
+import { type DescribedQuery, fingerprintSql } from "./describe-query.ts";
+import type { KnownQuery } from "./known-query.ts";
 import { takeRow } from "./read-rows.ts";
 import { asSourceError } from "./source-error.ts";
 
@@ -26,14 +25,14 @@ export interface FoundRows {
  */
 export async function lookUp(
   client: pg.Client,
-  model: QueryModel,
-  described: DescribedQuery,
+  known: KnownQuery,
   keys: readonly KeyValues[],
 ): Promise<FoundRows | null> {
   const once = [...new Map(keys.map((key) => [JSON.stringify(key), key])).values()];
+  const { described } = known;
   const values = described.key.map(({ keyPlace }) => once.map((key) => key[keyPlace]));
   try {
-    return await run(client, lookupSql(model, described), values, described);
+    return await run(client, lookupSql(known), values, described);
   } catch (error) {
     const state = sqlState(error);
     // `cached plan must not change result type`, and whatever is called otherwise now.
@@ -68,8 +67,7 @@ function run(
 }
 
 /** `$1` …: one list of texts a key column. The first row tells the snapshot; without any row, one that is empty does. */
-export function lookupSql(model: QueryModel, described: DescribedQuery): string {
-  const { key, relation, reads } = described;
+function lookupSql({ described: { relation, reads }, rowsOfKeys }: KnownQuery): string {
   const names = relation.columns.map((_, i) => `c${i}`);
   const once = (sql: string) => `CASE WHEN r.n IS NULL OR r.n OPERATOR(pg_catalog.=) 1 THEN ${sql} END`;
   return `SELECT r.n, ${once("pg_catalog.pg_current_snapshot()::pg_catalog.text")},
@@ -78,22 +76,7 @@ export function lookupSql(model: QueryModel, described: DescribedQuery): string 
        ${names.map((name) => `r.${name}`).join(", ")}
   FROM (SELECT 1) AS one LEFT JOIN (
     SELECT pg_catalog.row_number() OVER (), found.* FROM (
-${ofKeys(
-  model,
-  described,
-  key.map((_, i) => `$${i + 1}`),
-)}
+${rowsOfKeys.sql}
     ) AS found
   ) AS r (n, ${names.join(", ")}) ON true`;
-}
-
-/** The rows of some keys. `lists`: one a key column, as SQL. */
-function ofKeys(model: QueryModel, { key, relation }: DescribedQuery, lists: readonly string[]): string {
-  const columns = relation.columns.map(({ name }) => `m.${quoteIdentifier(name)}`).join(", ");
-  const match = key
-    .map(({ sql, sqlType, operators }, i) => `${sql} ${operators.equal} k.k${i}::${sqlType}`)
-    .join(" AND ");
-  // OFFSET 0: key by key, each key's value reaches into the model as far as one that is written there would.
-  return `SELECT o.* FROM ROWS FROM (${lists.map((list) => `pg_catalog.unnest(${list}::pg_catalog.text[])`).join(", ")}) AS k (${key.map((_, i) => `k${i}`).join(", ")})
-      CROSS JOIN LATERAL (SELECT ${columns} FROM ${fromModel(model)} WHERE ${match} OFFSET 0) AS o`;
 }

@@ -7,6 +7,7 @@ import type { Cursor, KeyValues, SnapshotChunk } from "../../contracts/source.ts
 import { quoteIdentifier } from "../../kit/sql.ts";
 import { type DescribedQuery, describeQuery, fingerprintSql, fromModel } from "./describe-query.ts";
 import { afterSql } from "./key-sql.ts";
+import { type KnownQuery, knowQuery } from "./known-query.ts";
 import type { LogMark } from "./log-mark.ts";
 import { parseLsn, positionAt } from "./position.ts";
 import { lookUp } from "./query-lookup.ts";
@@ -16,29 +17,38 @@ import { sameKey } from "./snapshot.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { visibility } from "./visibility.ts";
 
+/** The best way to read rows by key may be another one when an index was made. */
+const LEARN_AGAIN_AFTER_MS = 600_000;
+
 export class QueryReader {
   readonly #session: SqlSession;
   readonly #versions: RelationVersions;
   readonly #mark: LogMark;
-  readonly #known = new Map<string, DescribedQuery>();
+  readonly #publication: string;
+  readonly #known = new Map<string, { readonly known: KnownQuery; readonly atMs: number }>();
 
   /** `session`: for models; `mark`: on another one. */
-  constructor(session: SqlSession, versions: RelationVersions, mark: LogMark) {
+  constructor(session: SqlSession, publication: string, versions: RelationVersions, mark: LogMark) {
     this.#session = session;
+    this.#publication = publication;
     this.#versions = versions;
     this.#mark = mark;
   }
 
   /** The result's relation as it is now. */
   async describe(model: QueryModel, signal: AbortSignal): Promise<Relation> {
-    const described = await this.#session.use(signal, (client) => this.#describe(client, model));
+    const described = await this.#session.use(signal, (client) => describeQuery(client, model));
     return this.#versions.intern(described.relation);
   }
 
-  async #describe(client: pg.Client, model: QueryModel): Promise<DescribedQuery> {
-    const described = await describeQuery(client, model);
-    this.#known.set(known(model), described);
-    return described;
+  /** All that is to be known of it; from the last look, or as it is `now`. */
+  async know(model: QueryModel, signal: AbortSignal, now = false): Promise<KnownQuery> {
+    const name = JSON.stringify([model.name, model.sql, model.key, model.capture, model.diff.whenChanged]);
+    const last = now ? undefined : this.#known.get(name);
+    if (last && Date.now() - last.atMs < LEARN_AGAIN_AFTER_MS) return last.known;
+    const known = await this.#session.use(signal, (client) => knowQuery(client, model, this.#publication));
+    this.#known.set(name, { known, atMs: Date.now() });
+    return known;
   }
 
   /**
@@ -47,26 +57,21 @@ export class QueryReader {
    */
   async lookup(model: QueryModel, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
     if (keys.length === 0) {
-      const relation = this.#versions.intern((await this.#describedOf(model, signal)).relation);
+      const relation = this.#versions.intern((await this.know(model, signal)).described.relation);
       const high = await this.#mark.note(signal);
       return { relation, rows: [], next: null, high, sees: () => true };
     }
     for (let tries = 0; ; tries += 1) {
-      const described = await this.#describedOf(model, signal);
-      const found = await this.#session.use(signal, (client) => lookUp(client, model, described, keys));
-      if (found !== null && found.fingerprint === described.fingerprint) {
+      // A table or view of it was altered: the rows may be of another shape, or of another query.
+      const known = await this.know(model, signal, tries > 0);
+      const found = await this.#session.use(signal, (client) => lookUp(client, known, keys));
+      if (found !== null && found.fingerprint === known.described.fingerprint) {
         const { rows, lsn, snapshot } = found;
-        const relation = this.#versions.intern(described.relation);
+        const relation = this.#versions.intern(known.described.relation);
         return { relation, rows, next: null, high: positionAt(parseLsn(lsn)), sees: visibility(snapshot) };
       }
-      // A table or view of it was altered: the rows may be of another shape, or of another query.
-      this.#known.delete(known(model));
       if (tries >= 3) throw alteredAgain(model);
     }
-  }
-
-  async #describedOf(model: QueryModel, signal: AbortSignal): Promise<DescribedQuery> {
-    return this.#known.get(known(model)) ?? this.#session.use(signal, (client) => this.#describe(client, model));
   }
 
   /**
@@ -75,7 +80,7 @@ export class QueryReader {
    */
   async beginScan(client: pg.Client, model: QueryModel, after: Cursor | null): Promise<BegunScan> {
     for (let tries = 0; ; tries += 1) {
-      const described = await this.#describe(client, model);
+      const described = await describeQuery(client, model);
       const lockable = described.reads.filter(({ kind, readable }) => readable && "rpv".includes(kind));
       const lock =
         lockable.length === 0 ? "" : `LOCK TABLE ${lockable.map(({ sql }) => sql).join(", ")} IN ACCESS SHARE MODE;`;
@@ -104,10 +109,6 @@ export class QueryReader {
       return explained!.Plan["Plan Rows"];
     });
   }
-}
-
-function known(model: QueryModel): string {
-  return JSON.stringify([model.name, model.sql, model.key]);
 }
 
 function alteredAgain(model: QueryModel): TailraceError {

@@ -4,7 +4,6 @@ import type { ChangeBatch, Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
-import type { TableModel } from "../../contracts/model.ts";
 import type { Holding, Retention, SourceCheckpoint } from "../../contracts/source.ts";
 import { destroy } from "../../kit/postgres/socket.ts";
 import { close } from "./connection.ts";
@@ -21,7 +20,7 @@ import {
   readPublication,
   unpublishedColumns,
 } from "./publication.ts";
-import { type PublishedTable, findTables } from "./published-table.ts";
+import { type PublishedTable, type ReadModels, findTables } from "./published-table.ts";
 import { readBatches } from "./reader.ts";
 import type { RelationVersions } from "./relation-versions.ts";
 import { ReplicationStream } from "./replication-stream.ts";
@@ -81,11 +80,7 @@ export class Replication implements AsyncDisposable {
   }
 
   /** See Source.open. */
-  async open(
-    models: readonly TableModel[],
-    stored: readonly SourceCheckpoint[],
-    signal: AbortSignal,
-  ): Promise<SourceCheckpoint> {
+  async open(models: ReadModels, stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint> {
     try {
       const opened = await this.#open(models, stored, signal);
       this.#opened = opened;
@@ -96,11 +91,7 @@ export class Replication implements AsyncDisposable {
   }
 
   /** See Source.plan. */
-  plan(
-    models: readonly TableModel[],
-    stored: readonly SourceCheckpoint[],
-    signal: AbortSignal,
-  ): Promise<readonly string[]> {
+  plan(models: ReadModels, stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<readonly string[]> {
     return planReading(this.#options, models, stored, signal);
   }
 
@@ -113,11 +104,7 @@ export class Replication implements AsyncDisposable {
     return named;
   }
 
-  async #open(
-    models: readonly TableModel[],
-    stored: readonly SourceCheckpoint[],
-    signal: AbortSignal,
-  ): Promise<Opened> {
+  async #open(models: ReadModels, stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<Opened> {
     const {
       connect,
       side,

@@ -4,8 +4,8 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Column, Relation } from "../../contracts/relation.ts";
 import type { ReplicaIdentity, TableInfo } from "./catalog.ts";
-import { keyOf } from "./describe.ts";
 import type { RowShape } from "./pgoutput.ts";
+import { keyOf } from "./describe.ts";
 import type { PublishedTable } from "./published-table.ts";
 import type { RelationMessage, RelationMessageColumn } from "./relation-message.ts";
 import type { RelationVersions } from "./relation-versions.ts";
@@ -71,7 +71,8 @@ export class TableShapes {
     const oid = String(message.oid);
     const wanted = this.#wanted.get(oid);
     if (!wanted) return this.#stranger(message);
-    if (message.namespace !== wanted.namespace || message.name !== wanted.name) {
+    // A query may name it through a view, which follows it.
+    if (wanted.model && (message.namespace !== wanted.namespace || message.name !== wanted.name)) {
       throw new TailraceError(
         "source.model",
         `table ${wanted.namespace}.${wanted.name} is now ${message.namespace}.${message.name}: correct model ${wanted.models.join(", ")}`,
@@ -83,16 +84,8 @@ export class TableShapes {
       if (info) this.#infos.set(oid, info);
     }
     const columns = await this.#columns(info, message, announced);
-    const keyNames = keyOf(wanted.model, info ?? wanted.info).names;
-    const key = keyNames.map((name) => columns.findIndex((column) => column.name === name));
-    if (key.includes(-1)) {
-      const missing = keyNames.filter((_, i) => key[i] === -1).join(", ");
-      throw new TailraceError(
-        "source.model",
-        `the log's rows of ${wanted.sql} have no column ${missing}, which is its key now`,
-      );
-    }
     const table = info ?? wanted.info;
+    const key = keyPlaces(wanted, table, columns);
     const leaves = this.#partitioned.get(oid)?.leaves ?? new Map<string, ReplicaIdentity>();
     const identity = identityOf(message, table, leaves);
     const relation: Relation = {
@@ -190,6 +183,19 @@ export class TableShapes {
       this.#options.log.info("rows of a table that is not read any more are passed over", { table: shown });
     return null;
   }
+}
+
+/** Places of what a table's changes are told apart by; empty where only queries read it and its rows have no whole primary key. */
+function keyPlaces(wanted: PublishedTable, info: TableInfo, columns: readonly ReadColumn[]): readonly number[] {
+  const names = wanted.model ? keyOf(wanted.model, info).names : (info.primaryKey ?? []);
+  const places = names.map((name) => columns.findIndex((column) => column.name === name));
+  if (!places.includes(-1)) return places;
+  if (wanted.model === null) return [];
+  const missing = names.filter((_, i) => places[i] === -1).join(", ");
+  throw new TailraceError(
+    "source.model",
+    `the log's rows of ${wanted.sql} have no column ${missing}, which is its key now`,
+  );
 }
 
 interface OldRows {
