@@ -81,7 +81,7 @@ export async function removeParts(
   if (parts.length === 0 || keys.length === 0) return;
   await session.rows(
     `DELETE FROM ${names.indexed_part}
-     WHERE sync = $1 AND (places, value, key) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))`,
+     WHERE sync = $1 AND places = ANY ($2) AND value = ANY ($3) AND key = ANY ($4)`,
     [sync, ...columnsOf(keys, parts)],
   );
 }

@@ -105,7 +105,9 @@ export class PostgresRowIndex implements RowIndex {
     const { names } = this.#access;
     const accepted = [this.#sync, rows.map(({ key }) => key), rows.map(({ version }) => version)];
     const from = "unnest($2::text[], $3::bigint[]) AS accepted (key, version)";
-    const where = "indexed.sync = $1 AND indexed.key = accepted.key AND indexed.version = accepted.version";
+    // The list of keys beside the join: without it the planner may go through the whole index.
+    const where =
+      "indexed.sync = $1 AND indexed.key = ANY ($2) AND indexed.key = accepted.key AND indexed.version = accepted.version";
     this.#rows = await this.#access.write(async (session) => {
       const removed = await session.rows(
         `WITH removed AS (

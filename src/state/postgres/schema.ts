@@ -135,7 +135,7 @@ const STEPS: readonly ((names: Names) => string)[] = [
     record text,
     identity text,
     PRIMARY KEY (sync, key)
-  ) WITH (fillfactor = 80);
+  ) WITH (fillfactor = 50);
   CREATE TABLE ${names.indexed_free} (sync text COLLATE "C" NOT NULL, place bigint NOT NULL, PRIMARY KEY (sync, place));
   CREATE TABLE ${names.indexed_part} (
     sync text COLLATE "C" NOT NULL,
