@@ -9,7 +9,12 @@ import type { Config } from "./config/load.ts";
 /** A configuration's own source connection; the caller disposes it. */
 export function createSource(config: Config, name: string, log: Log): Source {
   const { connector, settings } = config.sources.get(name)!;
-  return connector.create(settings, { name, project: config.name, log: log.child({ source: name }) });
+  return connector.create(settings, {
+    name,
+    project: config.name,
+    log: log.child({ source: name }),
+    baseDirectory: config.baseDirectory,
+  });
 }
 
 /** A configuration's own destination connection; the caller disposes it. */

@@ -39,7 +39,7 @@ export interface TableName {
 export interface DiffSettings {
   /** null: only when the log, or whoever asks, says so. */
   readonly schedule: Schedule | null;
-  /** Whether a change of its tables makes it due, where the log tells of them. False: others take their place, which the log loses. */
+  /** Whether a change of its tables makes it due, where the log tells of them. False: on its schedule alone, or others take their place, which the log loses. */
   readonly whenChanged: boolean;
   /** Where what was last sent is kept: in the source's own database, or here. `auto`: there, where it may write. */
   readonly state: "auto" | "source" | "local";

@@ -235,7 +235,7 @@ test("a model is a table, a query or a model of dbt", async () => {
       windowMs: 20,
       diff: {
         schedule: { kind: "cron", expression: "30 4 * * 1-5", timezone: "Europe/Berlin" },
-        whenChanged: true,
+        whenChanged: false,
         state: "auto",
       },
       at: "tailrace.yml:6:3",

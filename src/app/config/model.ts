@@ -79,7 +79,9 @@ export class ModelReader {
       dbt: (): Promise<Found | null> => this.#fromDbt(name, model, input, key),
     }[kind]();
     if (found === null) return null;
-    const { whenChanged = true, ...read } = found;
+    // Whoever asks for a diff on a schedule does not want it whenever a row changes.
+    const isTimed = input.capture === "diff" && diff.schedule !== null;
+    const { whenChanged = !isTimed, ...read } = found;
     return { ...read, name, source: input.source, diff: { ...diff, whenChanged }, at: placeText(entry.key) };
   }
 
@@ -140,7 +142,7 @@ export class ModelReader {
       return null;
     }
     this.origins.set(name, result.origin);
-    return { ...result.read, whenChanged: result.whenChanged };
+    return result.whenChanged === false ? { ...result.read, whenChanged: false } : result.read;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { DiffSettings, QueryModel, TableModel } from "../../contracts/model.ts";
+import type { QueryModel, TableModel } from "../../contracts/model.ts";
 import type { DbtProblem, Manifest } from "./manifest.ts";
 import { type DbtNode, enforcedKey, keysOf } from "./node.ts";
 
@@ -38,8 +38,10 @@ type Read =
   | Pick<TableModel, "kind" | "table" | "key">
   | Pick<QueryModel, "kind" | "sql" | "key" | "capture" | "windowMs">;
 
-export interface DbtReading extends Pick<DiffSettings, "whenChanged"> {
+export interface DbtReading {
   readonly read: Read;
+  /** See {@link DiffSettings}: absent where nothing of dbt decides it. */
+  readonly whenChanged?: false;
   readonly origin: DbtOrigin;
 }
 
@@ -78,11 +80,7 @@ export function modelOf(node: DbtNode, manifest: Manifest, wanted: Wanted): DbtR
   if (VIEWS.has(materialized)) {
     const sql = materialized === "ephemeral" ? (node.compiled_code ?? "") : all;
     if (swapped === null) {
-      return {
-        read: query(sql, wanted.capture),
-        whenChanged: true,
-        origin: origin("It is a query over tables that stay."),
-      };
+      return { read: query(sql, wanted.capture), origin: origin("It is a query over tables that stay.") };
     }
     const because = `It reads ${swapped}, which dbt makes anew in each run.`;
     return { read: query(sql, "diff"), whenChanged: false, origin: origin(because) };
@@ -94,7 +92,6 @@ export function modelOf(node: DbtNode, manifest: Manifest, wanted: Wanted): DbtR
         table: { namespace: node.schema ?? null, name: node.alias ?? node.name },
         key: key.columns,
       },
-      whenChanged: true,
       origin: origin("dbt changes this table in place, and it has a primary key."),
     };
   }
