@@ -16,11 +16,18 @@ sources:
     type: postgres
     url: \${SHOP_URL} # from the environment, or from .env
 
-# What is read: tables, each with its primary key.
+# What is read: tables, queries, and models of a dbt project. docs/models.md says how each is followed.
 models:
   users:
     source: shop
-    table: public.users
+    table: public.users # its key is its primary key
+  # golden_users: # a query is followed, too: by the log of the tables that it reads
+  #   source: shop
+  #   key: id
+  #   sql: | # or the path of a .sql file
+  #     SELECT u.id, u.email, sum(o.total) AS spent
+  #     FROM users u JOIN orders o ON o.user_id = u.id
+  #     GROUP BY u.id
 
 # Where they go.
 destinations:
