@@ -9,6 +9,9 @@ interface Hint {
 
 const rename = (key: string): Hint => ({ key, fix: `write \`${key}:\` instead.` });
 
+const SCHEDULE =
+  "remove it: changes are sent as they are committed. Where a model has to be compared, `every:` or `cron:` of the model says when.";
+
 /** What people write who know other tools, by the kind of thing they write it in. */
 const OTHER_WORDS: Readonly<Record<string, Readonly<Record<string, Hint>>>> = {
   syncs: {
@@ -27,21 +30,22 @@ const OTHER_WORDS: Readonly<Record<string, Readonly<Record<string, Hint>>>> = {
     table: { key: null, fix: "a sync names a model; put `table:` into the model." },
     source: { key: null, fix: "a sync names a model, and the model its source: write `model:`." },
     key: { key: null, fix: "`key:` belongs to the model; the destination's identifying field is `match:`." },
-    schedule: {
-      key: null,
-      fix: "remove it: Tailrace sends changes as they are committed. For cron, use `tailrace run --once`.",
-    },
-    interval: {
-      key: null,
-      fix: "remove it: Tailrace sends changes as they are committed. For cron, use `tailrace run --once`.",
-    },
+    sql: { key: null, fix: "a sync names a model; put `sql:` and its `key:` into the model." },
+    dbt: { key: null, fix: "a sync names a model; put `dbt:` into the model." },
+    schedule: { key: null, fix: SCHEDULE },
+    interval: { key: null, fix: SCHEDULE },
+    every: { key: null, fix: SCHEDULE },
+    cron: { key: null, fix: SCHEDULE },
     rate: { key: null, fix: "`rate:` belongs to the destination, whose syncs share it." },
     concurrency: { key: null, fix: "`concurrency:` belongs to the destination, whose syncs share it." },
-    max_deletes: { key: null, fix: "remove it: the guard against mass deletes is not available yet." },
     default: { key: null, fix: "use a template: `{ template: \"{{ column | default: 'x' }}\" }`." },
   },
   models: {
     primary_key: rename("key"),
+    unique_key: rename("key"),
+    dbt_model: rename("dbt"),
+    schedule: rename("cron"),
+    interval: rename("every"),
     query: rename("sql"),
     relation: rename("table"),
     view: rename("table"),
