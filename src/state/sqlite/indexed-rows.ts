@@ -142,11 +142,12 @@ export class IndexedRows {
 
   /** JSON of a list of [key, {@link FoundText}] pairs. */
   page(id: number, after: string | null): { readonly list: string; readonly isLast: boolean } {
+    // Two statements: with "or there is none" in one, SQLite would go through all that is before it.
+    const beyond = after === null ? "" : "AND key > ?2";
     const page = this.#connection.get(
       `SELECT count(*) AS rows, json_group_array(json_array(r.key, json_array(${FIELDS}))) AS list
-       FROM (SELECT * FROM indexed WHERE model = ?1 AND (?2 IS NULL OR key > ?2) ORDER BY key LIMIT ${PAGE}) AS r`,
-      id,
-      after,
+       FROM (SELECT * FROM indexed WHERE model = ?1 ${beyond} ORDER BY key LIMIT ${PAGE}) AS r`,
+      ...(after === null ? [id] : [id, after]),
     );
     return { list: String(page?.["list"]), isLast: Number(page?.["rows"]) < PAGE };
   }

@@ -86,6 +86,8 @@ export class SentRows {
     const records: SentRecord[] = [];
     let covered = 0;
     let last: string | null = null;
+    // Two statements: with "or there is none" in one, SQLite would go through all that is before it.
+    const beyond = after === null ? "" : "AND key > ?2";
     this.#connection.each(
       (row) => {
         covered += 1;
@@ -94,10 +96,8 @@ export class SentRows {
         const detail = row["detail"];
         records.push({ key: last, identity: typeof detail === "string" ? (JSON.parse(detail) as string[]) : null });
       },
-      `SELECT key, generation, detail FROM sent WHERE sync = ?1 AND (?2 IS NULL OR key > ?2)
-       ORDER BY key LIMIT ${COVERED}`,
-      id,
-      after,
+      `SELECT key, generation, detail FROM sent WHERE sync = ?1 ${beyond} ORDER BY key LIMIT ${COVERED}`,
+      ...(after === null ? [id] : [id, after]),
     );
     return { records, covered, next: covered < COVERED ? null : last };
   }

@@ -203,7 +203,7 @@ export class StateDatabase {
       const { connection, damaged } = openSentFile(path);
       if (damaged !== null)
         this.#warn(
-          `the index of what was sent was damaged: it is made anew, and what was moved to ${damaged} is not needed; a resync removes only what is sent from now on`,
+          `the index of what was sent was damaged: it is made anew, and what was moved to ${damaged} is not needed; a resync removes only what is sent from now on, and the rows of queries are sent again`,
         );
       this.#sent = new SentDatabase(connection);
     }
