@@ -1,30 +1,6 @@
 // Any SELECT over a few tables, from a list of numbers: the same list gives the same query, a smaller one a simpler query.
-
-/** Numbers that decide; when they are used up, each decision is the simplest one. */
-export class Choices {
-  readonly #numbers: readonly number[];
-  #at = 0;
-
-  constructor(numbers: readonly number[]) {
-    this.#numbers = numbers;
-  }
-
-  /** 0 to `below` − 1. */
-  upTo(below: number): number {
-    const number = this.#numbers[this.#at] ?? 0;
-    this.#at += 1;
-    return number % below;
-  }
-
-  of<T>(items: readonly T[]): T {
-    return items[this.upTo(items.length)]!;
-  }
-
-  /** Once in `n`, and never in the simplest case. */
-  oneIn(n: number): boolean {
-    return this.upTo(n) === n - 1;
-  }
-}
+import type { Choices } from "./choices.ts";
+import type { World } from "./live-tables.ts";
 
 type Kind = "int" | "text" | "numeric";
 
@@ -33,32 +9,26 @@ interface Column {
   readonly kind: Kind;
 }
 
-export interface World {
-  /** Creates tables and views, in a schema of that name. */
-  readonly ddl: string;
-  readonly schema: string;
-  readonly tables: readonly string[];
-}
-
-const TABLES = ["t0", "t1", "t2", "t3"] as const;
-
 /** Tables with the same columns and other types, keys and NULLs; and views on them, and on views. */
 export const WORLDS: readonly World[] = [
   { id: "int", a: "int", b: "bigint", s: "text" },
   { id: "bigint", a: "int NOT NULL", b: "smallint", s: "varchar(4)" },
   { id: "int", a: "bigint", b: "int NOT NULL", s: "text NOT NULL" },
 ].map(({ id, a, b, s }, i) => {
-  const schema = `w${i}`;
-  const tables = TABLES.map(
-    (name) => `CREATE TABLE ${name} (id ${id} PRIMARY KEY, a ${a}, b ${b}, s ${s}, n numeric);
-      ALTER TABLE ${name} REPLICA IDENTITY FULL;`,
-  );
-  const ddl = `CREATE SCHEMA ${schema}; SET search_path = ${schema}; ${tables.join("\n")}
+  const values = (type: string, ...texts: string[]) => (type.endsWith("NOT NULL") ? texts : [...texts, ...texts, null]);
+  const columns = [
+    { name: "id", type: `${id} PRIMARY KEY`, values: ["0", "1", "2", "3", "4"] },
+    { name: "a", type: a, values: values(a, "0", "1", "2", "3") },
+    { name: "b", type: b, values: values(b, "1", "0", "2", "3") },
+    { name: "s", type: s, values: values(s, "x", "y") },
+    { name: "n", type: "numeric", values: ["1.0", "1.00", "2", null] },
+  ];
+  const views = `
     CREATE VIEW v0 AS SELECT * FROM t0 WHERE a IS NOT NULL;
     CREATE VIEW v1 AS SELECT x.id, x.a, y.b, y.s, y.n FROM t1 x LEFT JOIN v0 y ON y.id = x.b;
     CREATE VIEW v2 AS SELECT min(id) AS id, a, max(b) AS b, min(s) AS s, sum(n) AS n FROM t2 GROUP BY a;
     CREATE VIEW v3 AS SELECT * FROM v0 UNION ALL SELECT id + 10, a, b, s, n FROM t3;`;
-  return { ddl, schema, tables: TABLES };
+  return { schema: `w${i}`, tables: ["t0", "t1", "t2", "t3"].map((name) => ({ name, columns })), views };
 });
 
 const COLUMNS: readonly { readonly name: string; readonly kind: Kind }[] = [
@@ -111,7 +81,7 @@ class Builder {
 
   #block(keys: number, depth: number, outer: readonly Column[]): string {
     const c = this.#choices;
-    const { sql: from, columns } = this.#from(depth, outer);
+    const { sql: from, columns } = this.#from(depth);
     const where = this.#where(columns, depth, outer);
     const ints = columns.filter(({ kind }) => kind === "int");
     const key = Array.from({ length: keys }, (_, i) => (i === 0 && !c.oneIn(3) ? ints[0]! : c.of(ints)).sql);
@@ -162,20 +132,20 @@ class Builder {
     return `(${c.of(["count(*)", `sum(${int})`, `count(DISTINCT ${int})`, `max(${int}) FILTER (WHERE ${int} > 1)`])})::bigint`;
   }
 
-  #from(depth: number, outer: readonly Column[]): { sql: string; columns: readonly Column[] } {
+  #from(depth: number): { sql: string; columns: readonly Column[] } {
     const c = this.#choices;
-    const first = this.#item(depth, outer);
+    const first = this.#item(depth);
     let { sql } = first;
     const columns = [...first.columns];
     const items = c.of([1, 2, 2, 3]);
     for (let i = 1; i < items; i += 1) {
       const lateral = c.oneIn(6) && depth < 2;
-      const item = lateral ? this.#lateral(columns, depth) : this.#item(depth, outer);
+      const item = lateral ? this.#lateral(columns) : this.#item(depth);
       if (lateral) {
         sql = `${sql} ${c.of(["LEFT JOIN", "JOIN"])} ${item.sql} ON true`;
       } else {
         const join = c.of(["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN"]);
-        const equal = this.#equal(columns, item.columns);
+        const equal = this.#equal(columns, item.columns, join === "FULL JOIN");
         const more =
           join === "FULL JOIN" || !c.oneIn(4) ? "" : ` AND ${this.#predicate([...columns, ...item.columns])}`;
         sql = `${sql} ${join} ${item.sql} ON ${equal}${more}`;
@@ -185,7 +155,7 @@ class Builder {
     return { sql: `FROM ${sql}`, columns };
   }
 
-  #equal(left: readonly Column[], right: readonly Column[]): string {
+  #equal(left: readonly Column[], right: readonly Column[], hashable = false): string {
     const c = this.#choices;
     const kind: Kind = c.oneIn(6) ? "text" : c.oneIn(8) ? "numeric" : "int";
     const of = (columns: readonly Column[]) => columns.filter((column) => column.kind === kind);
@@ -194,10 +164,20 @@ class Builder {
       of(left).length > 0 && of(right).length > 0 ? of(right) : right.filter((column) => column.kind === "int");
     const one =
       ours[0]!.kind === theirs[0]!.kind ? c.of(ours) : left.find((column) => column.kind === theirs[0]!.kind)!;
-    return `${one.sql} = ${c.of(theirs).sql}`;
+    const other = c.of(theirs).sql;
+    if (hashable || one.kind !== "int") return `${one.sql} = ${other}`;
+    return c.of([
+      `${one.sql} = ${other}`,
+      `${one.sql} = ${other}`,
+      `${one.sql} = ${other}`,
+      `coalesce(${one.sql}, 1) = ${other}`,
+      `${one.sql} = ${other}`,
+      `${one.sql} = coalesce(${other}, 2)`,
+      `${one.sql} IS NOT DISTINCT FROM ${other}`,
+    ]);
   }
 
-  #item(depth: number, outer: readonly Column[]): { sql: string; columns: readonly Column[] } {
+  #item(depth: number): { sql: string; columns: readonly Column[] } {
     const c = this.#choices;
     const alias = this.#alias();
     const derived = depth < 2 && c.oneIn(5);
@@ -213,7 +193,6 @@ class Builder {
     if (this.#commons.length > 0 && c.oneIn(4)) {
       return { sql: `w${c.upTo(this.#commons.length)} AS ${alias}`, columns: ofDerived(alias) };
     }
-    void outer;
     const name = c.of(["t0", "t1", "t2", "t3", "t0", "t1", "v0", "v1", "v2", "v3"]);
     return {
       sql: `${name} AS ${alias}`,
@@ -221,13 +200,12 @@ class Builder {
     };
   }
 
-  #lateral(columns: readonly Column[], depth: number): { sql: string; columns: readonly Column[] } {
+  #lateral(columns: readonly Column[]): { sql: string; columns: readonly Column[] } {
     const c = this.#choices;
     const alias = this.#alias();
-    const { sql: from, columns: inner } = this.#from(2, []);
+    const { sql: from, columns: inner } = this.#from(2);
     const where = `WHERE ${this.#equal(columns, inner)}${c.oneIn(3) ? ` AND ${this.#predicate(inner)}` : ""}`;
     const ints = inner.filter(({ kind }) => kind === "int");
-    void depth;
     const list = c.oneIn(3)
       ? [`max(${c.of(ints).sql})`, this.#aggregate(inner, "int"), this.#aggregate(inner, "text")]
       : [c.of(ints).sql, `(${c.of(ints).sql})::bigint`, this.#text(inner)];
@@ -288,15 +266,14 @@ class Builder {
   }
 
   #scalar(columns: readonly Column[], depth: number): string {
-    const { sql: from, columns: inner } = this.#from(Math.max(depth, 1), []);
+    const { sql: from, columns: inner } = this.#from(Math.max(depth, 1));
     const value = this.#aggregate(inner, "int");
     return `SELECT ${value} ${from} WHERE ${this.#equal(columns, inner)}`;
   }
 }
 
 function named(list: readonly string[]): string {
-  const wide = list.length === 3 ? list : [...list];
-  return wide.map((sql, i) => `${sql} AS ${NAMES[wide.length]![i]!}`).join(", ");
+  return list.map((sql, i) => `${sql} AS ${NAMES[list.length]![i]!}`).join(", ");
 }
 
 // The keys come first; what else there is has the same names in any query.

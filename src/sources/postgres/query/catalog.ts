@@ -15,7 +15,7 @@ export interface BaseColumn extends TableColumn {
 }
 
 export interface BaseTable {
-  /** Its {@link Relation.id} in the log. */
+  /** The {@link Relation.id} that the log has its rows under: of a partition, its root's. */
   readonly oid: string;
   readonly namespace: string;
   readonly name: string;
@@ -104,6 +104,8 @@ export class DatabaseCatalog implements QueryCatalog {
     }
     const what = notReadable(info);
     if (what !== null) return { kind: "other", sql, what };
+    const unlogged = info.leaves.some(({ persistence }) => persistence !== "p");
+    if (unlogged) return { kind: "other", sql, what: "a table with partitions that are not logged" };
     return { kind: "table", table: await this.#table(info) };
   }
 
@@ -140,7 +142,7 @@ export class DatabaseCatalog implements QueryCatalog {
       };
     });
     const sql = info.kind === "p" || !info.children ? info.sql : `ONLY ${info.sql}`;
-    return { oid: info.oid, namespace: info.namespace, name: info.name, sql, columns, info };
+    return { oid: info.root?.oid ?? info.oid, namespace: info.namespace, name: info.name, sql, columns, info };
   }
 
   functions(schema: string | null, name: string): Promise<readonly FunctionInfo[]> {

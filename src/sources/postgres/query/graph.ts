@@ -113,7 +113,8 @@ export function textOf(expression: Expression): string {
 }
 
 const COMPARISONS: ReadonlySet<string> = new Set(["=", "<", ">", "<=", ">=", "<>"]);
-const ARITHMETIC: ReadonlySet<string> = new Set(["+", "-", "*", "/", "||"]);
+// Not ||: of arrays, it takes null for an empty one.
+const ARITHMETIC: ReadonlySet<string> = new Set(["+", "-", "*", "/"]);
 export const EQUAL: ReadonlySet<string> = new Set(["="]);
 
 /** Whether a value is null for sure when the reference has no row. */

@@ -51,10 +51,12 @@ export class PostgresLiveQuery implements LiveQuery {
    */
   async affected(changes: readonly Change[], signal: AbortSignal): Promise<Affected> {
     const asked: { readonly reference: Reference; readonly needed: Needed }[] = [];
+    if (changes.some(({ op }) => op === "truncate")) return ALL;
     const byRelation = Map.groupBy(changes, ({ relation }) => relation.id);
     for (const reference of this.#followed.analysis.references) {
       const needed = neededValues(reference, byRelation.get(reference.table.oid) ?? []);
-      if (needed === null) return ALL;
+      // The log did not hold it: either it does now, or the model cannot be followed any more.
+      if (needed === null) return this.#session.use(signal, (client) => this.#analyseAgain(client));
       if (needed.size > 0) asked.push({ reference, needed });
     }
     const found = new Found(this.#followed.described.key.length);
@@ -203,7 +205,6 @@ function neededValues(reference: Reference, changes: readonly Change[]): Needed 
   const { leaves } = reference.table.info;
   const identifies = (name: string) => leaves.every(({ replicaIdentity }) => replicaIdentity.columns.includes(name));
   for (const { op, relation, before, after } of changes) {
-    if (op === "truncate") return null;
     const now = overlay(after, before);
     if (after && now && !take(now, relation)) return null;
     if (op === "insert") continue;

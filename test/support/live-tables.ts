@@ -1,0 +1,126 @@
+// Tables that a test writes to, with each row before and after, as a log tells it.
+import type pg from "pg";
+import type { Change } from "../../src/contracts/change.ts";
+import type { Relation } from "../../src/contracts/relation.ts";
+import type { Choices } from "./choices.ts";
+
+export interface TableSpec {
+  readonly name: string;
+  /** The first is the primary key. */
+  readonly columns: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly values: readonly (string | null)[];
+  }[];
+}
+
+/** Some tables and views, in a schema of their own. */
+export interface World {
+  readonly schema: string;
+  readonly tables: readonly TableSpec[];
+  readonly views: string;
+}
+
+export function ddl({ schema, tables, views }: World): string {
+  const created = tables.map(({ name, columns }) => {
+    const list = columns.map((column) => `${column.name} ${column.type}`).join(", ");
+    return `CREATE TABLE ${name} (${list}); ALTER TABLE ${name} REPLICA IDENTITY FULL;`;
+  });
+  return `CREATE SCHEMA ${schema}; SET search_path = ${schema}; ${created.join(" ")} ${views} SET search_path = pg_catalog`;
+}
+
+type Row = readonly (string | null)[];
+
+export class LiveTables {
+  readonly #client: pg.Client;
+  readonly #world: World;
+  readonly #rows = new Map<string, Map<string, Row>>();
+  readonly #relations = new Map<string, Relation>();
+  #transactions = 0;
+
+  private constructor(client: pg.Client, world: World) {
+    this.#client = client;
+    this.#world = world;
+  }
+
+  static async empty(client: pg.Client, world: World): Promise<LiveTables> {
+    const tables = new LiveTables(client, world);
+    for (const { name, columns: specs } of world.tables) {
+      await client.query(`DELETE FROM ${world.schema}.${name}`);
+      tables.#rows.set(name, new Map());
+      const { rows } = await client.query<{ oid: string }>(
+        `SELECT '${world.schema}.${name}'::regclass::oid::text AS oid`,
+      );
+      const columns = specs.map(
+        (spec) => ({ name: spec.name, type: spec.type, json: "string", comparison: "text", nullable: true }) as const,
+      );
+      tables.#relations.set(name, {
+        id: rows[0]!.oid,
+        namespace: world.schema,
+        name,
+        version: 1,
+        columns,
+        key: [0],
+        oldRows: "full",
+      });
+    }
+    return tables;
+  }
+
+  /** Some inserts, updates and deletes in one transaction. */
+  async transact(choices: Choices, operations: number): Promise<readonly Change[]> {
+    const changes: Change[] = [];
+    this.#transactions += 1;
+    await this.#client.query("BEGIN");
+    for (let i = 0; i < operations; i += 1) {
+      const change = await this.#operate(choices);
+      if (change) changes.push(change);
+    }
+    await this.#client.query("COMMIT");
+    return changes;
+  }
+
+  async #operate(choices: Choices): Promise<Change | null> {
+    const { name, columns } = choices.of(this.#world.tables);
+    const rows = this.#rows.get(name)!;
+    const table = `${this.#world.schema}.${name}`;
+    const [key, ...others] = columns;
+    const id = choices.of(key!.values)!;
+    const before = rows.get(id) ?? null;
+    let after: Row | null = null;
+    if (!before) {
+      const places = columns.map((_, i) => `$${i + 1}`).join(", ");
+      const values = others.map((column) => choices.of(column.values));
+      after = await this.#returned(`INSERT INTO ${table} VALUES (${places}) RETURNING *`, [id, ...values]);
+    } else {
+      const kind = choices.of(["one", "delete", "all", "key", "one"] as const);
+      const set = kind === "all" ? others : kind === "one" ? [choices.of(others)] : kind === "key" ? [key!] : [];
+      const values = set.map((column) => choices.of(column.values));
+      if (kind === "key" && rows.has(values[0]!)) return null;
+      if (kind === "delete") {
+        await this.#client.query(`DELETE FROM ${table} WHERE ${key!.name} = $1`, [id]);
+      } else {
+        const list = set.map((column, i) => `${column.name} = $${i + 2}`).join(", ");
+        after = await this.#returned(`UPDATE ${table} SET ${list} WHERE ${key!.name} = $1 RETURNING *`, [
+          id,
+          ...values,
+        ]);
+      }
+    }
+    if (before) rows.delete(id);
+    if (after) rows.set(after[0]!, after);
+    return {
+      op: before && after ? "update" : after ? "insert" : "delete",
+      relation: this.#relations.get(name)!,
+      before,
+      after,
+      position: "0",
+      transaction: { id: String(this.#transactions), committedAt: 0n },
+    };
+  }
+
+  async #returned(text: string, values: readonly unknown[]): Promise<Row> {
+    const { rows } = await this.#client.query({ text, values: [...values], rowMode: "array" });
+    return rows[0] as Row;
+  }
+}
