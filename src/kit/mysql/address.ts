@@ -67,7 +67,7 @@ export function describeAddress(settings: ConnectionSettings): string {
 }
 
 /** The machine itself, or a socket on it. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host.startsWith("/") || /^(localhost|::1|127(\.\d{1,3}){3})$/i.test(host);
 }
 

@@ -22,10 +22,12 @@ export interface ResultColumn {
 /** A session. What breaks while it is idle does not end the process; its next query rejects. */
 export class Connection {
   readonly #driver: DriverConnection;
+  /** What is under way. The driver tells the loss of the connection to the connection alone. */
+  #reject: ((error: unknown) => void) | null = null;
 
   constructor(driver: DriverConnection) {
     this.#driver = driver;
-    driver.on("error", () => {});
+    this.onLost((error) => this.#reject?.(error));
   }
 
   /** The rows of one statement, by column name, as texts. */
@@ -49,7 +51,8 @@ export class Connection {
 
   /** Hands on the rows of one statement as they come. Rejects with the driver's error. */
   stream(sql: string, to: { columns?(columns: readonly ResultColumn[]): void; row(row: RawRow): void }): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise<void>((resolve, reject) => {
+      this.#reject = reject;
       const query = this.#driver.query({ sql, rowsAsArray: true, typeCast: (field) => field.buffer() });
       query.on("fields", (fields: readonly DriverField[] | undefined) => to.columns?.((fields ?? []).map(columnOf)));
       query.on("result", (row: unknown) => {
@@ -58,7 +61,7 @@ export class Connection {
       });
       query.on("error", reject);
       query.on("end", () => resolve());
-    });
+    }).finally(() => (this.#reject = null));
   }
 
   /** Cuts the connection: what is under way rejects at once, and the server ends the session. */
@@ -76,9 +79,9 @@ export class Connection {
   }
 
   /** Runs when the session is lost. */
-  onLost(callback: () => void): void {
+  onLost(callback: (error: unknown) => void): void {
     this.#driver.on("error", callback);
-    this.#driver.on("end", callback);
+    this.#driver.on("end", () => callback(new Error("the connection was ended")));
   }
 
   /** Says goodbye and closes; cuts the connection when that takes longer than a second. Never rejects. */
