@@ -24,6 +24,10 @@ export async function flattenFrom(
     const output = await into.select(subquery.SelectStmt, { ...around, scope, path }, home);
     return levelOf(derived(output, alias?.aliasname ?? null, names(alias?.colnames)));
   }
+  // That it is refused is said elsewhere.
+  if ("RangeTableSample" in node && node.RangeTableSample.relation) {
+    return flattenFrom(into, node.RangeTableSample.relation, around, before, home);
+  }
   if ("JoinExpr" in node) return flattenJoin(into, node.JoinExpr, around, before, home);
   const inside: Surroundings = { ...around, scope: { level: before, parent: around.scope } };
   await into.expressions(node, inside, home);
