@@ -24,10 +24,12 @@ export async function* readBatches(
 ): AsyncGenerator<ChangeBatch, void, undefined> {
   const packets = new PacketReader();
   let sentEnd = after;
-  let sentAtMs = 0;
+  /** Null until the first batch: it says at once where the reading stands, on a server where nothing happens too. */
+  let sentAtMs: number | null = null;
   let bytesRead = 0;
   const batch = (): ChangeBatch => {
-    sentEnd = decoder.end;
+    // Where a transaction is read anew, it is not come as far yet as it was.
+    if (decoder.end > sentEnd) sentEnd = decoder.end;
     sentAtMs = Date.now();
     const bytes = bytesRead;
     bytesRead = 0;
@@ -35,7 +37,8 @@ export async function* readBatches(
   };
   for (;;) {
     // Progress without changes that was held back goes out when its time has come, if nothing else does.
-    const next = stream.next(decoder.end > sentEnd ? Math.max(1, sentAtMs + EMPTY_EVERY_MS - Date.now()) : 0);
+    const heldBack = sentAtMs !== null && decoder.end > sentEnd;
+    const next = stream.next(heldBack ? Math.max(1, sentAtMs! + EMPTY_EVERY_MS - Date.now()) : 0);
     const chunk = Buffer.isBuffer(next) ? next : await next;
     if (chunk) {
       bytesRead += chunk.length;
@@ -52,6 +55,7 @@ export async function* readBatches(
         map = decoder.next();
       }
     }
-    if (decoder.waiting > 0 || (decoder.end > sentEnd && Date.now() - sentAtMs >= EMPTY_EVERY_MS)) yield batch();
+    const due = sentAtMs === null || (decoder.end > sentEnd && Date.now() - sentAtMs >= EMPTY_EVERY_MS);
+    if (decoder.waiting > 0 || due) yield batch();
   }
 }

@@ -146,10 +146,9 @@ describe.skipIf(!MARIADB_INSTALLED)("snapshots", () => {
     const total = 2 * written.reduce((sum, each) => sum + each, 0);
     const { changes } = await readUntil(source, start.position, count(total));
     for (const chunk of chunks) {
-      const folded = new Map(chunk.rows.map((row) => [row[0], "0"]));
-      for (const { after, transaction } of changes)
-        if (chunk.sees(transaction.id)) folded.set(after![0]!, after![1] as string);
-      expect(Object.fromEntries(folded)).toEqual(Object.fromEntries(chunk.rows.map(([id, v]) => [id, v])));
+      const folded = new Map<unknown, unknown>(chunk.rows.map(([id]) => [id, "0"]));
+      for (const { after, transaction } of changes) if (chunk.sees(transaction.id)) folded.set(after![0], after![1]);
+      expect([...folded]).toEqual(chunk.rows.map(([id, v]) => [id, v]));
     }
   }, 60_000);
 

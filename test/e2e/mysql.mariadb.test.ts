@@ -1,0 +1,143 @@
+// The whole command, from MariaDB's binary log to a receiver.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runCli, startCli } from "../support/cli.ts";
+import { orderOf, overlaps, rowsOf } from "../support/ledger-order.ts";
+import { MARIADB_INSTALLED, type Mariadb, type MariadbDatabase, mariadbDatabase } from "../support/mariadb.ts";
+import { startBinlogServer } from "../support/mysql-source.ts";
+import { fold } from "../support/oracle.ts";
+import { testProject } from "../support/project.ts";
+import { type Receiver, startReceiver } from "../support/receiver.ts";
+
+const project = (database: MariadbDatabase, receiver: Receiver, syncs: string): string => `
+sources: { db: { type: mysql, url: "${database.url}" } }
+models:
+  t: { source: db, table: t }
+  u: { source: db, table: ${database.name}.u }
+destinations:
+  receiver: { type: webhook, url: "${receiver.url}", allow_private: true }
+syncs:
+${syncs}
+`;
+
+const MIRROR = "  t: { model: t, destination: receiver, mode: mirror, max_deletes: 100% }";
+
+/** What the receiver holds and the table, as texts by key. */
+async function both(receiver: Receiver, database: MariadbDatabase) {
+  const rows = await database.rows("SELECT * FROM t ORDER BY id");
+  const table = Object.fromEntries(rows.map((row) => [row["id"]!, { ...row }]));
+  const held = Object.fromEntries([...fold(receiver.ledger.entries)].map(([key, row]) => [key, { ...row }]));
+  return { held, table };
+}
+
+async function catchUp(folder: string): Promise<void> {
+  const { code, stderr } = await runCli(["run", "--once", "-c", folder], { cwd: folder });
+  expect(code, stderr).toBe(0);
+}
+
+describe.skipIf(!MARIADB_INSTALLED)("MariaDB to a webhook", () => {
+  let server: Mariadb;
+  beforeAll(async () => {
+    server = await startBinlogServer();
+  });
+  afterAll(() => server?.[Symbol.asyncDispose]());
+
+  test("check, plan, rows that exist, live changes, explain, a truncated table", async () => {
+    await using database = await mariadbDatabase(server);
+    await database.sql(
+      "CREATE TABLE t (id bigint unsigned PRIMARY KEY, name varchar(20), at datetime(6)); CREATE TABLE u (id int PRIMARY KEY);" +
+        "INSERT INTO t VALUES (18446744073709551615, 'Ann', '2026-11-24 01:02:03.456789')",
+    );
+    await using receiver = await startReceiver();
+    await using at = await testProject(
+      project(database, receiver, `${MIRROR}\n  u: { model: u, destination: receiver, mode: mirror }`),
+    );
+    const inFolder = { cwd: at.folder };
+    expect((await runCli(["check", "-c", at.folder], inFolder)).code).toBe(0);
+    const explained = await runCli(["explain", "t", "-c", at.folder], inFolder);
+    expect(explained.stdout).toContain("binary log");
+    await using engine = startCli(["run", "-c", at.folder], inFolder);
+    await receiver.until(({ counts }) => counts.acknowledgedRows >= 1, 30_000);
+    await database.sql("INSERT INTO t VALUES (2, 'Bob ☃', NULL); UPDATE t SET name = 'Ann ☃' WHERE id > 2");
+    await database.sql("DELETE FROM t WHERE id = 2");
+    await receiver.until(({ ledger }) => {
+      const state = fold(ledger.entries);
+      return state.size === 1 && state.get("18446744073709551615")?.["name"] === "Ann ☃";
+    });
+    const { held, table } = await both(receiver, database);
+    expect(held).toEqual(table);
+
+    // A truncated table stops its own sync, and no other.
+    await database.sql("TRUNCATE TABLE t");
+    await engine.waitFor(/source\.gap\.truncate/);
+    await database.sql("INSERT INTO u VALUES (77)");
+    await receiver.until(({ ledger }) => [...rowsOf(ledger.entries)].some(({ key }) => key === "77"), 30_000);
+    engine.kill("SIGTERM");
+    // Not all is well: one sync waits for a person.
+    expect(await engine.exit).toEqual({ code: 1, signal: null });
+  }, 90_000);
+
+  test("killed again and again under load, with a backfill under way: nothing lost, no key out of order", async () => {
+    await using database = await mariadbDatabase(server);
+    await database.sql(
+      "CREATE TABLE t (id int PRIMARY KEY, version int, pad varchar(100)); CREATE TABLE u (id int PRIMARY KEY)",
+    );
+    await database.sql("INSERT INTO t SELECT seq, 0, REPEAT('x', 80) FROM seq_1_to_6000");
+    await using receiver = await startReceiver();
+    await using at = await testProject(project(database, receiver, MIRROR));
+    const stop = new AbortController();
+    await using writer = await mariadbDatabase(server);
+    let version = 0;
+    const write = async (): Promise<void> => {
+      await writer.sql(`USE ${database.name}`);
+      while (!stop.signal.aborted) {
+        version += 1;
+        const of = (version * 37) % 6000;
+        await writer.sql(`UPDATE t SET version = ${version} WHERE id BETWEEN ${of} AND ${of + 5}`);
+        if (version % 5 === 0) await writer.sql(`DELETE FROM t WHERE id = ${(version * 11) % 6000}`);
+        if (version % 7 === 0) await writer.sql(`REPLACE INTO t VALUES (${(version * 11) % 6000}, ${version}, 'new')`);
+        if (version % 50 === 0)
+          await writer.sql(`BEGIN; UPDATE t SET version = ${version} WHERE id % 100 < 20; COMMIT`);
+      }
+    };
+    const writing = write();
+    for (let kills = 0; kills < 4; kills += 1) {
+      const before = receiver.counts.acknowledgedRows;
+      await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+      await receiver.until(({ counts }) => counts.acknowledgedRows > before + 700, 30_000);
+      engine.kill("SIGKILL");
+      await engine.exit;
+      await receiver.restart();
+    }
+    stop.abort();
+    await writing;
+    await catchUp(at.folder);
+    const { held, table } = await both(receiver, database);
+    expect(held).toEqual(table);
+    const { entries } = receiver.ledger;
+    expect(orderOf(entries).inversions).toEqual([]);
+    expect(overlaps(entries)).toEqual([]);
+  }, 180_000);
+
+  test("what was committed while nobody ran, and while the server was away, arrives", async () => {
+    await using own = await startBinlogServer();
+    const database = await mariadbDatabase(own);
+    await database.sql("CREATE TABLE t (id int PRIMARY KEY, version int); CREATE TABLE u (id int PRIMARY KEY)");
+    await using receiver = await startReceiver();
+    await using at = await testProject(project(database, receiver, MIRROR));
+    await catchUp(at.folder);
+    await database.sql("INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000");
+    await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+    await receiver.until(({ counts }) => counts.acknowledgedRows >= 1000, 30_000);
+    await own.crash();
+    await engine.waitFor(/goes on where it was/);
+    await own.start();
+    await using again = await mariadbDatabase(own);
+    await again.sql(`UPDATE ${database.name}.t SET version = 2; DELETE FROM ${database.name}.t WHERE id > 500`);
+    await receiver.until(({ ledger }) => {
+      const state = fold(ledger.entries);
+      return state.size === 500 && state.get("1")?.["version"] === "2";
+    }, 60_000);
+    engine.kill("SIGTERM");
+    expect(await engine.exit).toEqual({ code: 0, signal: null });
+  }, 120_000);
+});
