@@ -144,11 +144,14 @@ class Builder {
       if (lateral) {
         sql = `${sql} ${c.of(["LEFT JOIN", "JOIN"])} ${item.sql} ON true`;
       } else {
-        const join = c.of(["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN"]);
-        const equal = this.#equal(columns, item.columns, join === "FULL JOIN");
-        const more =
-          join === "FULL JOIN" || !c.oneIn(4) ? "" : ` AND ${this.#predicate([...columns, ...item.columns])}`;
-        sql = `${sql} ${join} ${item.sql} ON ${equal}${more}`;
+        const join = c.of(["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT JOIN", "CROSS JOIN"]);
+        const full = join === "FULL JOIN";
+        const equal = this.#equal(columns, item.columns, full);
+        const more = c.of(["", "", "", "equal", "predicate"]);
+        const second =
+          more === "equal" ? this.#equal(columns, item.columns, full) : this.#predicate([...columns, ...item.columns]);
+        const on = more === "" || (full && more === "predicate") ? equal : `${equal} AND ${second}`;
+        sql = `${sql} ${join} ${item.sql}${join === "CROSS JOIN" ? "" : ` ON ${on}`}`;
       }
       columns.push(...item.columns);
     }
@@ -219,6 +222,7 @@ class Builder {
     const c = this.#choices;
     const all: string[] = [];
     if (outer.length > 0) all.push(this.#equal(outer, columns));
+    if (outer.length > 0 && c.oneIn(3)) all.push(this.#equal(outer, columns));
     const count = c.of([0, 1, 0, 2]);
     for (let i = 0; i < count; i += 1) {
       all.push(c.oneIn(2) && depth < 2 ? this.#subquery(columns, depth) : this.#predicate(columns));

@@ -215,6 +215,9 @@ describe("what cannot be followed is named, with its place", () => {
     ["a key that grouping makes one of several texts", "SELECT ratio AS id, count(*) FROM orders GROUP BY ratio", "the key (id) at null"],
     ["a key that compares without case", "SELECT DISTINCT email AS id FROM users", "the key (id) at null"],
     ["a virtual column", "SELECT twice AS id FROM made", 'the generated column twice of "shop"."made" at line 1, column 25'],
+    ["a table that only a subquery links", "SELECT o.id FROM orders o, users u WHERE NOT EXISTS (SELECT FROM tickets t WHERE t.user_id = u.id AND t.id = o.id)", '"shop"."users" (u), which no condition links to the key at line 1, column 28'],
+    ["a table that only the nullable side links", "SELECT o.id FROM orders o CROSS JOIN users u LEFT JOIN tickets t ON t.user_id = u.id AND t.id = o.id", '"shop"."users" (u), which no condition links to the key at line 1, column 38'],
+    ["a table that only a window's others link", "SELECT o.id, count(*) OVER (PARTITION BY o.user_id) AS n FROM orders o, users u WHERE u.id > 0", '"shop"."users" (u), which no condition links to the key at line 1, column 73', 'a window function over "shop"."users" (u) at line 1, column 73'],
     ["a table that is linked only by what may be missing", "SELECT u.id FROM users u LEFT JOIN tickets t ON t.user_id = u.id JOIN orders o ON coalesce(t.id, 0) = o.product_id", '"shop"."orders" (o), which no condition links to the key at line 1, column 71'],
   ])("%s", async (_what, sql, ...expected) => {
     expect(await ways(sql)).toEqual(expected);

@@ -7,7 +7,14 @@ import { type Reference, referenceOf } from "./affected-sql.ts";
 import { type ParsedSelect, parseSelect } from "./ast.ts";
 import type { BaseTable, FunctionInfo, QueryCatalog } from "./catalog.ts";
 import { Flattening, type Known, type Output, type Surroundings, type View } from "./flatten.ts";
-import { type Container, type Expression, type Graph, type TableReference, reduceOuterJoins } from "./graph.ts";
+import {
+  type Container,
+  type Expression,
+  type Graph,
+  type TableReference,
+  reduceOuterJoins,
+  withPlainEqualities,
+} from "./graph.ts";
 import { keysWith } from "./model-sql.ts";
 import { type Path, findPaths } from "./paths.ts";
 import { NotLive, type Reason } from "./reasons.ts";
@@ -83,10 +90,8 @@ export async function analyse(
         place: (location) => parsed.place(location),
       };
       const output = await flattening.select(parsed.select, around, null);
-      const graph: Graph = {
-        ...partsOf(flattening),
-        key: relation.key.map((place) => valueAt(output, place, relation.columns)),
-      };
+      const values = relation.key.map((place) => valueAt(output, place, relation.columns));
+      const graph = withPlainEqualities({ ...partsOf(flattening), key: values });
       reduceOuterJoins(graph);
       const { found, unlinked } = findPaths(graph, functions);
       for (const reference of unlinked) reasons.push(unlinkedReason(reference, graph.key, model.key));

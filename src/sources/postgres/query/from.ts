@@ -1,7 +1,7 @@
 // What an item of FROM adds: its columns, references and join conditions.
 import { type Node, type Of, binary, conjuncts, names } from "./ast.ts";
 import type { Flattening, Output, Surroundings } from "./flatten.ts";
-import { type Container, EQUAL, type Expression, encloses } from "./graph.ts";
+import { type Container, EQUAL, type Expression, encloses, equality } from "./graph.ts";
 import { NotLive } from "./reasons.ts";
 import { type Column, type Item, type Level, type Scope, baseColumn, beside, functionKey, levelOf } from "./scope.ts";
 import { sameTexts } from "./text-class.ts";
@@ -150,7 +150,7 @@ async function flattenJoin(
   for (const name of shared) {
     const ours = left.columns.find((column) => column.name === name)?.value ?? null;
     const theirs = right.columns.find((column) => column.name === name)?.value ?? null;
-    if (ours && theirs) into.addLink(equal(ours, theirs), holds);
+    if (ours && theirs) into.addLink(equality(ours, theirs), holds);
     merged.push({ name, value: mergedValue(jointype, ours, theirs) });
   }
   if (jointype === "JOIN_FULL") {
@@ -204,13 +204,6 @@ function noteMerged(into: Flattening, pair: Pair, leftHome: Container | null, ri
 
 function within({ references }: Expression, home: Container | null): boolean {
   return [...references].every((reference) => encloses(home, reference.home));
-}
-
-function equal(left: Expression, right: Expression): Expression {
-  const node = {
-    A_Expr: { kind: "AEXPR_OP", name: [{ String: { sval: "=" } }], lexpr: left.node, rexpr: right.node },
-  } as Node;
-  return { node, references: new Set([...left.references, ...right.references]) };
 }
 
 function mergedValue(

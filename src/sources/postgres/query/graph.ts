@@ -139,6 +139,24 @@ export function rejectsMissing(link: Link, reference: TableReference): boolean {
   return false;
 }
 
+export function equality(left: Expression, right: Expression): Expression {
+  const node = {
+    A_Expr: { kind: "AEXPR_OP", name: [{ String: { sval: "=" } }], lexpr: left.node, rexpr: right.node },
+  } as Node;
+  return { node, references: new Set([...left.references, ...right.references]) };
+}
+
+/** A key is never null: what is the same as it is equal to it. */
+export function withPlainEqualities(graph: Graph): Graph {
+  const key = new Set(graph.key.flatMap((part) => (part ? [textOf(part)] : [])));
+  const links = graph.links.map((link): Link => {
+    const { same } = link;
+    if (!same || ![same.left, same.right].some((side) => key.has(textOf(side)))) return link;
+    return { expression: equality(same.left, same.right), same: null, home: () => link.home() };
+  });
+  return { ...graph, links };
+}
+
 /** Marks the outer joins as inner whose rows without a match a condition above them drops, or have no key. */
 export function reduceOuterJoins(graph: Graph): void {
   for (const key of graph.key) {
