@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { TestProject } from "vitest/node";
 import { startServer } from "../../src/cli/demo/embedded-postgres.ts";
+import { MARIADB_INSTALLED } from "./mariadb.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -20,6 +21,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   let url15 = "";
   if (existsSync(`${DEBIAN_15}/postgres`)) url15 = stack.use(await startServer({ binaries: DEBIAN_15 })).url();
   else console.warn("PostgreSQL 15 is not installed (Debian: apt-get install postgresql-15): its tests are skipped.");
+  if (!MARIADB_INSTALLED)
+    console.warn("MariaDB is not installed (Debian: apt-get install mariadb-server): its tests are skipped.");
   project.provide("postgresUrl", url);
   project.provide("postgres15Url", url15);
   const keep = stack.move();
