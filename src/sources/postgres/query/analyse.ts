@@ -6,7 +6,8 @@ import type { DescribedQuery } from "../describe-query.ts";
 import { type Reference, referenceOf } from "./affected-sql.ts";
 import { type ParsedSelect, parseSelect } from "./ast.ts";
 import type { BaseTable, FunctionInfo, QueryCatalog } from "./catalog.ts";
-import { Flattening, type Known, type Output, type Surroundings, type View } from "./flatten.ts";
+import type { Surroundings } from "./clauses.ts";
+import { Flattening, type Known, type Output, type View } from "./flatten.ts";
 import {
   type Container,
   type Expression,

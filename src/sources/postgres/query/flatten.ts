@@ -3,35 +3,13 @@
 import { type Node, type Select, conjuncts, names, walk } from "./ast.ts";
 import type { BaseTable, QueryCatalog } from "./catalog.ts";
 import { flattenFrom } from "./from.ts";
-import {
-  type Container,
-  type Expression,
-  type Link,
-  type TableReference,
-  coalesced,
-  columnOf,
-  textOf,
-} from "./graph.ts";
+import { type Container, type Expression, type Link, type TableReference } from "./graph.ts";
+import { type Common, type Surroundings, limits, partitions, target, withCommons } from "./clauses.ts";
 import { NotLive } from "./reasons.ts";
 import { type Column, EMPTY, type Functions, type Level, type Scope, aggregates, beside, resolve } from "./scope.ts";
 import { inLink, namesOfTests } from "./sublink.ts";
 import { resultName } from "./result-name.ts";
 import { textClass } from "./text-class.ts";
-
-/** A WITH query, and what its text can see. */
-export interface Common {
-  readonly query: Select;
-  readonly columns: readonly (string | null)[];
-  readonly surroundings: Surroundings;
-}
-
-export interface Surroundings {
-  /** What a correlated subquery sees. */
-  readonly scope: Scope | null;
-  readonly commons: ReadonlyMap<string, Common>;
-  readonly path: readonly string[];
-  place(location: number | undefined): string | null;
-}
 
 export interface Output {
   readonly columns: readonly Column[];
@@ -120,18 +98,6 @@ export class Flattening {
     } finally {
       this.#active.delete(common);
     }
-  }
-
-  /** What a FULL JOIN's column is made of, itself if it is a column; null: it is something else. */
-  mergedParts(expression: Expression): readonly Expression[] | null {
-    if (columnOf(expression)) return [expression];
-    const parts = coalesced(expression);
-    const texts = parts.map(textOf);
-    const known = this.merged.some((list) => {
-      const listed = new Set(list.map(textOf));
-      return texts.every((text) => listed.has(text));
-    });
-    return parts.length > 1 && known ? parts : null;
   }
 
   async #select(select: Select, around: Surroundings, home: Container | null, stage: number): Promise<Output> {
@@ -307,56 +273,4 @@ export class Flattening {
       this.addLink(inLink({ outer, inner, operator: operName, kind, positive, home, container }), () => container);
     }
   }
-}
-
-function withCommons(select: Select, around: Surroundings): Surroundings {
-  const commons = new Map(around.commons);
-  const surroundings = { ...around, commons };
-  for (const node of select.withClause?.ctes ?? []) {
-    if (!("CommonTableExpr" in node)) continue;
-    const { ctename, ctequery, aliascolnames, search_clause, cycle_clause } = node.CommonTableExpr;
-    if (search_clause || cycle_clause || !ctequery || !("SelectStmt" in ctequery)) continue;
-    // Of a WITH RECURSIVE, each sees all of them; else, those before it.
-    const seen = select.withClause?.recursive ? surroundings : { ...around, commons: new Map(commons) };
-    commons.set(ctename ?? "", { query: ctequery.SelectStmt, columns: names(aliascolnames), surroundings: seen });
-  }
-  return surroundings;
-}
-
-function limits(limit: Node | undefined): boolean {
-  return limit !== undefined && !("A_Const" in limit && limit.A_Const.isnull);
-}
-
-/** What DISTINCT ON names by its place or name in the result. */
-function target(expression: Node, targets: readonly { name?: string; val?: Node }[]): Node | undefined {
-  if ("A_Const" in expression && expression.A_Const.ival) return targets[(expression.A_Const.ival.ival ?? 0) - 1]?.val;
-  const fields = "ColumnRef" in expression ? names(expression.ColumnRef.fields) : [];
-  if (fields.length !== 1 || fields[0] === null) return undefined;
-  return targets.find(({ name, val }) => (name ?? (val && resultName(val))) === fields[0])?.val;
-}
-
-/** The PARTITION BY of each window that is used; those that are the same once. */
-function partitions(select: Select): readonly (readonly Node[])[] {
-  type Window = { name?: string; refname?: string; partitionClause?: Node[] };
-  const named = new Map<string, Window>();
-  for (const node of select.windowClause ?? []) {
-    if ("WindowDef" in node && node.WindowDef.name) named.set(node.WindowDef.name, node.WindowDef);
-  }
-  const partitionOf = (window: Window): readonly Node[] => {
-    if (window.partitionClause) return window.partitionClause;
-    const base = window.refname ?? window.name;
-    const other = base === undefined ? undefined : named.get(base);
-    return other && other !== window ? partitionOf(other) : [];
-  };
-  const found = new Map<string, readonly Node[]>();
-  walk([select.targetList, select.sortClause, select.distinctClause], (kind, node) => {
-    if (kind === "SubLink") return false;
-    if (kind === "FuncCall" && node["over"]) {
-      const by = partitionOf(node["over"]);
-      const key = by.map((one) => textOf({ node: one, references: new Set() })).join();
-      found.set(key, by);
-    }
-    return true;
-  });
-  return [...found.values()];
 }

@@ -1,7 +1,8 @@
 // What an item of FROM adds: its columns, references and join conditions.
 import { type Node, type Of, binary, conjuncts, names } from "./ast.ts";
-import type { Flattening, Output, Surroundings } from "./flatten.ts";
-import { type Container, EQUAL, type Expression, encloses, equality } from "./graph.ts";
+import type { Surroundings } from "./clauses.ts";
+import type { Flattening, Output } from "./flatten.ts";
+import { type Container, EQUAL, type Expression, encloses, equality, mergedColumns } from "./graph.ts";
 import { NotLive } from "./reasons.ts";
 import { type Column, type Item, type Level, type Scope, baseColumn, beside, functionKey, levelOf } from "./scope.ts";
 import { sameTexts } from "./text-class.ts";
@@ -194,8 +195,8 @@ function sharedColumns(shared: readonly string[], left: Level, right: Level): re
 /** Notes what a FULL JOIN makes equal, if it is a column, or what another FULL JOIN has made of some, on either side. */
 function noteMerged(into: Flattening, pair: Pair, leftHome: Container | null, rightHome: Container | null): void {
   for (const [one, other] of [pair, [pair[1], pair[0]] as const]) {
-    const left = into.mergedParts(one);
-    const right = into.mergedParts(other);
+    const left = mergedColumns(one, into.merged);
+    const right = mergedColumns(other, into.merged);
     if (!left || !right) continue;
     if (!left.every((part) => within(part, leftHome)) || !right.every((part) => within(part, rightHome))) continue;
     if (sameTexts(left[0]!, right[0]!, into.known.functions)) into.merged.push([...left, ...right]);

@@ -94,6 +94,22 @@ export function coalesced(expression: Expression): readonly Expression[] {
   return (node.CoalesceExpr.args ?? []).flatMap((inner) => coalesced(partOf(inner, expression)));
 }
 
+/**
+ * The columns that are equal to this one wherever both are there: itself, if it is a column, or those of which FULL JOINs make it. null: it is
+ * something else.
+ */
+export function mergedColumns(expression: Expression, merged: Graph["merged"]): readonly Expression[] | null {
+  const columns = coalesced(expression);
+  if (!columns.every((column) => columnOf(column))) return null;
+  if (columns.length === 1) return columns;
+  const texts = columns.map(textOf);
+  const together = merged.some((list) => {
+    const listed = new Set(list.map(textOf));
+    return texts.every((text) => listed.has(text));
+  });
+  return together ? columns : null;
+}
+
 /** Names of the columns of `reference` that an expression reads. */
 export function columnsRead(expression: Expression, reference: TableReference): ReadonlySet<string> {
   const read = new Set<string>();

@@ -6,10 +6,9 @@ import {
   type Graph,
   type Link,
   type TableReference,
-  coalesced,
-  columnOf,
   effective,
   encloses,
+  mergedColumns,
   partOf,
   rejectsMissing,
   strict,
@@ -144,8 +143,8 @@ function keyParts(graph: Graph, functions: Functions): Parts {
       ofReference.set(place, expression);
       return true;
     };
-    const merged = mergedKey(graph, part);
-    if (merged) {
+    const merged = mergedColumns(part, graph.merged);
+    if (merged && merged.length > 1) {
       for (const one of merged) {
         add(one);
         equals.set(textOf(one), one);
@@ -171,18 +170,6 @@ function keyParts(graph: Graph, functions: Functions): Parts {
     }
   }
   return parts;
-}
-
-/** The columns of which FULL JOINs make this one; null: it is something else. */
-function mergedKey(graph: Graph, part: Expression): readonly Expression[] | null {
-  const columns = coalesced(part);
-  if (columns.length < 2 || !columns.every((column) => columnOf(column))) return null;
-  const texts = columns.map(textOf);
-  const known = graph.merged.some((list) => {
-    const listed = new Set(list.map(textOf));
-    return texts.every((text) => listed.has(text));
-  });
-  return known ? columns : null;
 }
 
 function sides(link: Link): readonly (readonly [Expression, Expression])[] {
