@@ -70,6 +70,18 @@ export const CATALOGUE = {
     meaning: "A statement waits for an open transaction on the source.",
     hint: "End the transaction whose pid is named, or wait for it.",
   },
+  "source.data": {
+    consequence: "transient",
+    meaning:
+      "The source's data cannot be read as it is now: a file that is not whole, a value that cannot be converted.",
+    hint: "It is tried again by itself, and goes on when the data is right. The message names the table; write data files under another name and rename them.",
+  },
+  "source.duplicate_key": {
+    consequence: "row-permanent",
+    meaning:
+      "Several rows of a query have the same key; one of them was sent, and the others cannot be told apart from it.",
+    hint: "Add columns to the model's `key`, or make the query give one row a key; then retry the failure.",
+  },
   "source.gap.slot_missing": {
     consequence: "gap",
     meaning: "The replication slot that holds our place is gone.",
