@@ -155,3 +155,19 @@ export const TYPE_CASES: readonly TypeCase[] = [
   { type: "point", values: ["ST_GeomFromText('POINT(1 2)')", "ST_GeomFromText('POINT(-1.5 2.25)', 4326)"] },
   { type: "geometry", values: ["ST_GeomFromText('LINESTRING(0 0,1 1)')"] },
 ];
+
+/** JSON as MySQL keeps it: in a form of its own. */
+export const JSON_VALUES: readonly string[] = [
+  `'{}'`,
+  `'[]'`,
+  `'null'`,
+  `'"it\\'s \\\\"\\\\\\\\ \\\\u0001 \\\\n ü 😀"'`,
+  `'[1, -1, 32767, -32768, 32768, 65535, 65536, 2147483648, -2147483649, 4294967296, 9223372036854775807, 18446744073709551615]'`,
+  `'[1.0, 1e20, 1.5e-7, 0.1, -0.0, 1e100, 12345678901234567890.5, 1e16, 123456789012345680000]'`,
+  `'{"a": {"b": [true, false, null, {"c": "d"}]}, "": 1, "longer": [[]]}'`,
+  "JSON_OBJECT('d', CAST('2026-11-24' AS DATE), 't', CAST('-12:34:56.789' AS TIME(3)), 'dt', CAST('2026-11-24 01:02:03.4' AS DATETIME(6)))",
+  "JSON_ARRAY(CAST(1.50 AS DECIMAL(10,3)), CAST(-0.001 AS DECIMAL(10,3)), 1 / 3)",
+  "JSON_ARRAY(REPEAT('x', 70000), REPEAT('y', 200), 5)",
+  "JSON_OBJECT('k', REPEAT('x', 70000), 'n', 70000, 'm', CAST(4294967295 AS UNSIGNED), 'o', JSON_OBJECT('p', 1))",
+  "JSON_ARRAY(CAST('bytes' AS BINARY), b'101')",
+];

@@ -46,8 +46,8 @@ export function readColumn(column: TableColumn): ReadColumn {
   if (dataType === "float") {
     return {
       ...base,
-      // Its own text has six digits only. A double holds it exactly.
-      select: (table) => `(${plain(table)} + 0e0)`,
+      // Its own text has six digits only. A double holds it exactly (and a sum would lose the sign of a zero).
+      select: (table) => `(${plain(table)} * 1e0)`,
       text: (bytes) => floatText(Math.fround(Number(bytes.toString("latin1")))),
       literal: () => noKey(column),
     };

@@ -1,6 +1,6 @@
 // MySQL's binary JSON as the text that the server prints: members in the stored order, `, ` and `: ` between them.
 import { TailraceError } from "../../../contracts/errors.ts";
-import { decimalText, doubleText, int64Text, uint64Text } from "./numbers.ts";
+import { decimalText, int64Text, uint64Text } from "./numbers.ts";
 import { packedText } from "./temporal.ts";
 
 const SMALL_OBJECT = 0x00;
@@ -68,10 +68,16 @@ function valueText(buffer: Buffer, type: number, at: number): string {
   }
 }
 
-/** The server keeps a double apart from an integer: 1.0, not 1. */
+/** As the server prints doubles: with an exponent from 1e15 on and below 1e-15. A whole one gets a `.0`, which tells it from an integer. */
 function jsonDouble(value: number): string {
-  const text = doubleText(value);
-  return /^-?\d+$/.test(text) ? `${text}.0` : text.replace("e+", "e");
+  const sign = value < 0 || Object.is(value, -0) ? "-" : "";
+  const [mantissa = "", exponent = ""] = Math.abs(value).toExponential().split("e");
+  const digits = mantissa.replace(".", "");
+  // Where the point is, counted from the first digit.
+  const point = Number(exponent) + 1;
+  if (point > 15 || point < -14) return `${sign}${mantissa}e${point - 1}`;
+  if (point <= 0) return `${sign}0.${"0".repeat(-point)}${digits}`;
+  return `${sign}${digits.slice(0, point).padEnd(point, "0")}.${digits.slice(point) || "0"}`;
 }
 
 /** Offsets are counted from the count of members. Small scalars stand in their entry itself. */
