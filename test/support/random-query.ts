@@ -48,7 +48,8 @@ export function randomQuery(choices: Choices): RandomQuery {
   const builder = new Builder(choices);
   const width = 1 + Number(choices.oneIn(3));
   const sql = builder.query(width, 0, []);
-  return { sql: `${builder.commons()}${sql}`, key: ["c0", "c1"].slice(0, width) };
+  const key = width === 2 ? ["c0", "c1"] : choices.of([["c0"], ["c0"], ["c0", "s"], ["s"], ["c0", "v"]]);
+  return { sql: `${builder.commons()}${sql}`, key };
 }
 
 class Builder {

@@ -20,6 +20,9 @@ const WORLD: World = {
     CREATE UNLOGGED TABLE quick (id int PRIMARY KEY);
     CREATE TABLE made (id int PRIMARY KEY, user_id bigint, twice bigint GENERATED ALWAYS AS (user_id * 2) VIRTUAL);
     ALTER TABLE made REPLICA IDENTITY FULL;
+    CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    CREATE TABLE names (id int PRIMARY KEY, name text COLLATE folded, price numeric(10, 2), rough numeric(10, 1));
+    ALTER TABLE names REPLICA IDENTITY FULL;
     CREATE MATERIALIZED VIEW stale AS SELECT id FROM users;
     CREATE VIEW paying AS SELECT * FROM users WHERE plan <> 'free';
     CREATE VIEW spending AS SELECT p.id, sum(o.total) AS spent FROM paying p LEFT JOIN orders o ON o.user_id = p.id GROUP BY p.id;
@@ -214,6 +217,11 @@ describe("what cannot be followed is named, with its place", () => {
     ["an aggregate as the key", "SELECT max(id) AS id FROM users GROUP BY plan", "the key (id) at null"],
     ["a key that grouping makes one of several texts", "SELECT ratio AS id, count(*) FROM orders GROUP BY ratio", "the key (id) at null"],
     ["a key that compares without case", "SELECT DISTINCT email AS id FROM users", "the key (id) at null"],
+    ["a key that a collation blurs", "SELECT lower(name) AS id, count(*) FROM names GROUP BY 1", "the key (id) at null"],
+    ["a collation that blurs", "SELECT DISTINCT plan COLLATE folded AS id FROM users", "COLLATE folded at line 1, column 22", "the key (id) at null"],
+    ["a key of UNION branches that print it differently", "SELECT price AS id FROM names UNION SELECT rough FROM names", "the key (id) at null"],
+    ["the same of UNION ALL, grouped", "SELECT id FROM (SELECT price AS id FROM names UNION ALL SELECT rough FROM names) AS n GROUP BY id", "the key (id) at null"],
+    ["a key of UNION branches, one an aggregate", "SELECT id FROM users UNION SELECT max(id) FROM orders GROUP BY user_id", "the key (id) at null"],
     ["a virtual column", "SELECT twice AS id FROM made", 'the generated column twice of "shop"."made" at line 1, column 25'],
     ["a table that only a subquery links", "SELECT o.id FROM orders o, users u WHERE NOT EXISTS (SELECT FROM tickets t WHERE t.user_id = u.id AND t.id = o.id)", '"shop"."users" (u), which no condition links to the key at line 1, column 28'],
     ["a table that only the nullable side links", "SELECT o.id FROM orders o CROSS JOIN users u LEFT JOIN tickets t ON t.user_id = u.id AND t.id = o.id", '"shop"."users" (u), which no condition links to the key at line 1, column 38'],

@@ -10,6 +10,8 @@ export interface BaseColumn extends TableColumn {
    * without a scale: 1.0 = 1.00; citext; a collation that is not deterministic).
    */
   readonly textClass: string | null;
+  /** Its collation tells any two texts apart. */
+  readonly deterministic: boolean;
   /** Whether the log can hold it. */
   readonly inLog: boolean;
 }
@@ -51,6 +53,8 @@ export interface QueryCatalog {
   relation(schema: string | null, name: string): Promise<CatalogRelation | null>;
   /** All of that name. */
   functions(schema: string | null, name: string): Promise<readonly FunctionInfo[]>;
+  /** Whether a collation tells any two texts apart; also of one that is not there. */
+  deterministic(schema: string | null, collation: string): Promise<boolean>;
   /** Has the database read a statement with parameters. Throws its error when it does not take it. */
   verify(sql: string): Promise<void>;
 }
@@ -138,6 +142,7 @@ export class DatabaseCatalog implements QueryCatalog {
           kind,
           deterministic: deterministic === "true",
         }),
+        deterministic: deterministic === "true",
         inLog: column.generated === "" || (column.generated === "s" && this.#generatedToo),
       };
     });
@@ -186,6 +191,15 @@ export class DatabaseCatalog implements QueryCatalog {
       most: Number(row.most) < 0 ? null : Number(row.most),
       textClass: textClass({ oid: Number(row.type), typmod: -1, kind: row.type_kind, deterministic: true }),
     }));
+  }
+
+  async deterministic(schema: string | null, collation: string): Promise<boolean> {
+    const { rows } = await this.#client.query<{ blurs: string }>(
+      `SELECT (NOT c.collisdeterministic)::text AS blurs FROM pg_collation c
+        WHERE c.collname = $1 AND CASE WHEN $2::text IS NULL THEN pg_collation_is_visible(c.oid) ELSE c.collnamespace = $2::text::regnamespace END`,
+      [collation, schema],
+    );
+    return rows.every(({ blurs }) => blurs === "false");
   }
 
   async verify(sql: string): Promise<void> {

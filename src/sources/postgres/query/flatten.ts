@@ -9,7 +9,7 @@ import { NotLive } from "./reasons.ts";
 import { type Column, EMPTY, type Functions, type Level, type Scope, aggregates, beside, resolve } from "./scope.ts";
 import { inLink, namesOfTests } from "./sublink.ts";
 import { resultName } from "./result-name.ts";
-import { textClass } from "./text-class.ts";
+import { commonClass, textClass } from "./text-class.ts";
 
 export interface Output {
   readonly columns: readonly Column[];
@@ -46,12 +46,16 @@ export class Flattening {
   readonly known: Known;
   /** The branch of each UNION, EXCEPT or INTERSECT, in the order of meeting them; grows by those that are met anew. */
   readonly choices: number[];
-  readonly #active = new Set<Common>();
+  /** WITH queries that are being gone through. */
+  readonly #active: Set<Common>;
   #chosen = 0;
-  #depth = 0;
+  #depth: number;
 
-  constructor(known: Known, choices: readonly number[]) {
+  /** `within`: of which it looks at a part aside. */
+  constructor(known: Known, choices: readonly number[], within: Flattening | null = null) {
     this.known = known;
+    this.#active = within ? within.#active : new Set();
+    this.#depth = within ? within.#depth : 0;
     this.choices = [...choices];
   }
 
@@ -130,11 +134,22 @@ export class Flattening {
     const first = this.choices[this.#chosen] === 0;
     this.#chosen += 1;
     const output = await this.select(first ? left : right, around, home);
-    const naming = first ? output : await new Flattening(this.known, []).select(left, around, null);
-    if (output.open || naming.open) return { columns: [], open: true };
+    const other = await new Flattening(this.known, [], this).select(first ? right : left, around, null);
+    if (output.open || other.open) return { columns: [], open: true };
     const whole = select.op === "SETOP_UNION" && select.all === true;
-    const columns = output.columns.map(({ value }, i) => ({ name: naming.columns[i]?.name ?? null, value }));
-    return { columns: whole ? columns : this.#comparable(columns), open: false };
+    const columns = output.columns.map(({ name, value }, i): Column => {
+      const theirs = other.columns[i];
+      const known = value && theirs?.value && this.#alike(value, theirs.value, whole);
+      return { name: first ? name : (theirs?.name ?? null), value: known ? value : null };
+    });
+    return { columns, open: false };
+  }
+
+  /** Whether equal values of two branches have the same text; of a UNION ALL, whether that is as unknown for the one as for the other. */
+  #alike(one: Expression, other: Expression, whole: boolean): boolean {
+    const { functions } = this.known;
+    const classes = [textClass(one, functions), textClass(other, functions)];
+    return commonClass(classes) !== null || (whole && classes.every((known) => known === null));
   }
 
   /** Of rows that are equal one stands for all: where that says nothing of the texts, we do not know them. */

@@ -39,6 +39,7 @@ export async function screen(
 ): Promise<Screening> {
   const reasons: Reason[] = [];
   const calls: Record<string, unknown>[] = [];
+  const collations: Record<string, unknown>[] = [];
   let timeDependent = false;
   const refuse = (construct: string, advice: string, location?: unknown) => {
     reasons.push({ construct, advice, place: place(typeof location === "number" ? location : undefined) });
@@ -51,6 +52,9 @@ export async function screen(
     switch (kind) {
       case "FuncCall":
         calls.push(node);
+        break;
+      case "CollateClause":
+        collations.push(node);
         break;
       case "SQLValueFunction": {
         const keyword = CLOCK_KEYWORDS[String(node["op"])];
@@ -85,6 +89,13 @@ export async function screen(
     }
     return true;
   });
+  for (const { collname, location } of collations) {
+    const parts = names(collname as Node[]);
+    const name = parts.at(-1) ?? "";
+    if (!(await catalog.deterministic(parts.length > 1 ? parts.at(-2)! : null, name))) {
+      refuse(`COLLATE ${name}`, "it takes different texts for equal: give it to the column", location);
+    }
+  }
   const functions = new Map<string, readonly FunctionInfo[]>();
   for (const call of calls) {
     const funcname = call["funcname"] as Node[];

@@ -1,7 +1,7 @@
 // Which expressions have one text for equal values.
 import { type Node, binary, names } from "./ast.ts";
 import type { BaseTable } from "./catalog.ts";
-import type { Expression } from "./graph.ts";
+import { type Expression, columnsRead } from "./graph.ts";
 import { type Functions, functionKey } from "./scope.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -17,6 +17,12 @@ const INTEGER: ReadonlySet<string> = new Set(["+", "-", "*"]);
  * Values of one class that are equal have the same text. null: they may not, or we do not know. See `BaseColumn.textClass`.
  */
 export function textClass(expression: Expression, functions: Functions): string | null {
+  const blurred = [...expression.references].some((reference) =>
+    reference.table.columns.some(
+      (column) => !column.deterministic && columnsRead(expression, reference).has(column.name),
+    ),
+  );
+  if (blurred) return null;
   const tables = new Map([...expression.references].map(({ alias, table }) => [alias, table]));
   return classOf(expression.node, tables, functions);
 }
@@ -40,18 +46,18 @@ function classOf(node: Node, tables: ReadonlyMap<string, BaseTable>, functions: 
     const { typeName } = node.TypeCast;
     return typeName?.arrayBounds ? null : (TYPES[names(typeName?.names).at(-1) ?? ""] ?? null);
   }
-  if ("CoalesceExpr" in node) return common((node.CoalesceExpr.args ?? []).map(inner));
-  if ("MinMaxExpr" in node) return common((node.MinMaxExpr.args ?? []).map(inner));
+  if ("CoalesceExpr" in node) return commonClass((node.CoalesceExpr.args ?? []).map(inner));
+  if ("MinMaxExpr" in node) return commonClass((node.MinMaxExpr.args ?? []).map(inner));
   if ("CaseExpr" in node) {
     const results = (node.CaseExpr.args ?? []).map((when) => ("CaseWhen" in when ? when.CaseWhen.result : when));
-    return common([...results.map(inner), inner(node.CaseExpr.defresult)]);
+    return commonClass([...results.map(inner), inner(node.CaseExpr.defresult)]);
   }
   if ("FuncCall" in node) {
     const given = node.FuncCall.args?.length ?? 0;
     const fitting = (functions.get(functionKey(node.FuncCall.funcname)) ?? []).filter(
       ({ least, most }) => least <= given && (most === null || given <= most),
     );
-    return fitting.length === 0 ? null : common(fitting.map((one) => one.textClass));
+    return fitting.length === 0 ? null : commonClass(fitting.map((one) => one.textClass));
   }
   const concatenated = binary(node, CONCATENATE);
   if (concatenated && [concatenated.left, concatenated.right].some((side) => inner(side) === "text")) return "text";
@@ -59,7 +65,8 @@ function classOf(node: Node, tables: ReadonlyMap<string, BaseTable>, functions: 
   return computed && inner(computed.left) === "int" && inner(computed.right) === "int" ? "int" : null;
 }
 
-function common(classes: readonly (string | null)[]): string | null {
+/** Of values that are put together into one column. */
+export function commonClass(classes: readonly (string | null)[]): string | null {
   const known = new Set(classes.filter((one) => one !== ANY));
   if (known.size === 0) return ANY;
   const [first] = known;
