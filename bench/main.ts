@@ -1,6 +1,7 @@
 // `npm run bench -- SCENARIO [--json] [--quick]`: one scenario beside its floor, in one run.
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { binlog } from "./scenarios/binlog.ts";
 import { flat } from "./scenarios/flat.ts";
 import { latency } from "./scenarios/latency.ts";
 import { memory } from "./scenarios/memory.ts";
@@ -12,7 +13,7 @@ import { machine } from "./support/machine.ts";
 import { type Report, printJson, printTable } from "./support/report.ts";
 import { startBenchServer } from "./support/server.ts";
 
-const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, peer];
+const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, peer, binlog];
 
 const USAGE = `usage: npm run bench -- SCENARIO [--json] [--quick]
 

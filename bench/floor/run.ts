@@ -9,7 +9,7 @@ export interface FloorProcess extends AsyncDisposable {
   line(): Promise<string>;
 }
 
-export function startFloor(script: "read.ts" | "post.ts", argument: unknown): FloorProcess {
+export function startFloor(script: "read.ts" | "post.ts" | "binlog.ts", argument: unknown): FloorProcess {
   const child = spawn(
     NODE,
     ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, script), JSON.stringify(argument)],
