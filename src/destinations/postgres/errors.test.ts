@@ -37,6 +37,11 @@ test("a violation of the index that upserts go by is a race, of another one a re
   );
 });
 
+test("a mistake of ours is not taken for a broken connection", () => {
+  expect(databaseError(new TypeError("CANARY"), "working")).toMatchObject({ code: "internal.defect" });
+  expect(databaseError(new TypeError("CANARY"), "working").message).not.toContain("CANARY");
+});
+
 test("a broken socket is an unknown outcome only while the commit is under way", () => {
   const reset = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
   expect(databaseError(reset, "working").code).toBe("destination.unreachable");

@@ -70,6 +70,9 @@ const FIXES: Readonly<Record<string, string>> = {
 /** `arbiter`: the unique index that upserts go by; a violation of it is a race with another writer. */
 export function databaseError(error: unknown, phase: Phase, arbiter: string | null = null): TailraceError {
   if (error instanceof TailraceError) return error;
+  // No server and no socket throws these: taken for a broken connection, a batch would be tried for ever.
+  if (error instanceof TypeError || error instanceof RangeError)
+    return new TailraceError("internal.defect", `a batch could not be written (${error.name})`, { cause: error });
   const state = sqlState(error);
   if (state === null) return brokenConnection(error, phase);
   const parts = error as Parts;

@@ -300,6 +300,21 @@ describe.each(SERVERS)("PostgreSQL $version", ({ version, url }) => {
       ]);
     });
 
+    test("an event without what its row had leaves those columns alone", async () => {
+      await using database = await testDatabase(url);
+      await database.sql("CREATE TABLE events (id bigint, plan text DEFAULT 'unknown')");
+      const shape = shapeOf({ id: "bigint", plan: "text" });
+      await using sink = destination(database, {});
+      const writer = await sink.open(target({ shape, mode: "event", object: "events" }), NEVER);
+      const gone = delivery({ shape, op: "event", change: "delete", values: ["1", UNCHANGED] });
+      const made = delivery({ shape, op: "event", change: "insert", values: ["2", "free"] });
+      await writer.write([gone, made], NEVER);
+      expect(await database.rows("SELECT * FROM events ORDER BY id")).toEqual([
+        { id: "1", plan: "unknown" },
+        { id: "2", plan: "free" },
+      ]);
+    });
+
     test("creates the table with the source's types, and adds columns that come up later", async () => {
       await using database = await testDatabase(url);
       const shape = shapeOf({

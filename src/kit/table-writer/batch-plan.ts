@@ -161,20 +161,19 @@ export class BatchPlanner<C, T> {
   }
 
   #makeLayout({ op, record: { shape, values } }: Delivery): Layout<C, T> {
-    if (op === "event") return this.#eventLayout(shape, values.keys());
+    const there = [...values.keys()].filter((place) => values[place] !== UNCHANGED);
+    if (op === "event") return this.#eventLayout(shape, there);
     const match = this.#match.map((name, index) =>
       this.#encode(this.#matchColumns[index]!, shape.fields.find((field) => field.name === name) ?? null),
     );
-    const written = [...values.keys()].filter(
-      (place) => op !== "delete" && values[place] !== UNCHANGED && !this.#match.includes(shape.fields[place]!.name),
-    );
+    const written = there.filter((place) => op !== "delete" && !this.#match.includes(shape.fields[place]!.name));
     const { columns, places } = this.#fields(shape, written);
     // Without a unique index there is nothing to conflict with: then the transaction alone makes it once.
     const kind = op === "create" ? (uniqueIndexOn(this.#table, this.#match) ? "create" : "append") : KINDS[op];
     return { write: { kind, match: this.#matchColumns, columns, once: null }, match, places, extras: [] };
   }
 
-  #eventLayout(shape: Shape, all: Iterable<number>): Layout<C, T> {
+  #eventLayout(shape: Shape, all: readonly number[]): Layout<C, T> {
     const { columns, places } = this.#fields(shape, all);
     const extras = EXTRAS.flatMap(([name, value]) => {
       const column = this.#table.columns.get(name);
@@ -186,7 +185,7 @@ export class BatchPlanner<C, T> {
     return { write: { kind: "append", match: [], columns, once }, match: [], places, extras };
   }
 
-  #fields(shape: Shape, of: Iterable<number>) {
+  #fields(shape: Shape, of: readonly number[]) {
     const columns: C[] = [];
     const places: { place: number; encode: Encode<T> }[] = [];
     for (const place of of) {
