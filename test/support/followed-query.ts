@@ -97,7 +97,8 @@ export async function follow(
   const live = new PostgresLiveQuery(session, model, { described, analysis }, true);
   const rows = new Rows(session, model, described);
   const tables = await LiveTables.empty(lab.writer, world);
-  await tables.transact(choices, 20);
+  tables.writeTo(live.relations);
+  await tables.transact(choices, 5 * live.relations.size);
   let delivered = await rows.all();
   const atFirst = inOrder(delivered);
   let pending: (readonly Change[])[] = [];

@@ -36,11 +36,13 @@ export class LiveTables {
   readonly #world: World;
   readonly #rows = new Map<string, Map<string, Row>>();
   readonly #relations = new Map<string, Relation>();
+  #written: readonly TableSpec[];
   #transactions = 0;
 
   private constructor(client: pg.Client, world: World) {
     this.#client = client;
     this.#world = world;
+    this.#written = world.tables;
   }
 
   static async empty(client: pg.Client, world: World): Promise<LiveTables> {
@@ -67,6 +69,11 @@ export class LiveTables {
     return tables;
   }
 
+  /** Writes only to tables with these ids from now on. */
+  writeTo(relations: ReadonlySet<string>): void {
+    this.#written = this.#world.tables.filter(({ name }) => relations.has(this.#relations.get(name)!.id));
+  }
+
   /** Some inserts, updates and deletes in one transaction. */
   async transact(choices: Choices, operations: number): Promise<readonly Change[]> {
     const changes: Change[] = [];
@@ -81,7 +88,7 @@ export class LiveTables {
   }
 
   async #operate(choices: Choices): Promise<Change | null> {
-    const { name, columns } = choices.of(this.#world.tables);
+    const { name, columns } = choices.of(this.#written);
     const rows = this.#rows.get(name)!;
     const table = `${this.#world.schema}.${name}`;
     const [key, ...others] = columns;
