@@ -39,9 +39,3 @@ export function formatGtidState(state: GtidState): string {
 export function withGtid(state: GtidState, gtid: DomainGtid): GtidState {
   return new Map(state).set(gtid.domain, gtid);
 }
-
-/** Of each domain the earlier of both; a domain that one of them does not have has not begun. */
-export function earlier(a: GtidState, b: GtidState): GtidState {
-  const both = [...a].filter(([domain]) => b.has(domain));
-  return new Map(both.map(([domain, gtid]) => [domain, gtid.number <= b.get(domain)!.number ? gtid : b.get(domain)!]));
-}
