@@ -70,6 +70,14 @@ describe("the way from each table to the key", () => {
       "t(id) → 0",
     ],
     [
+      "a FULL JOIN of three",
+      "SELECT id, count(*) FROM users FULL JOIN tickets USING (id) FULL JOIN orders USING (id) LEFT JOIN loose l ON l.user_id = id GROUP BY id",
+      "users(id) → 0",
+      "tickets(id) → 0",
+      "orders(id) → 0",
+      "l(user_id) → 0",
+    ],
+    [
       "a self-join",
       "SELECT u.id, r.email AS by FROM users u LEFT JOIN users r ON r.id = u.referrer",
       "u(id) → 0",

@@ -145,6 +145,22 @@ const MODELS: readonly { readonly name: string; readonly key: readonly string[];
       UNION SELECT 'usage', u.customer_id, NULL, sum(u.units)::text FROM usage u GROUP BY u.customer_id`,
   },
   {
+    name: "three sources of one customer, merged",
+    key: ["id"],
+    sql: `SELECT id, c.email, o.total, t.n FROM customers c
+        FULL JOIN (SELECT customer_id AS id, sum(total) AS total FROM orders GROUP BY customer_id) AS o USING (id)
+        FULL JOIN (SELECT customer_id AS id, count(*) AS n FROM tickets GROUP BY customer_id) AS t USING (id)`,
+  },
+  {
+    name: "products and their replacements, by what they have in common",
+    key: ["id", "line"],
+    sql: `SELECT p.id, l.id AS line, b.name, coalesce(l.pieces, 0) + coalesce(s.pieces, 0) AS pieces
+        FROM (SELECT id, name FROM products) AS b NATURAL JOIN products p
+        LEFT JOIN products r ON r.id = p.replaced_by
+       RIGHT JOIN order_lines l ON l.product_id IN (p.id, r.id)
+        LEFT JOIN stock s ON s.product_id = coalesce(r.id, p.id) AND s.warehouse_id = l.order_id`,
+  },
+  {
     name: "customers without any order of a product that is out of stock",
     key: ["id"],
     sql: `SELECT c.id, c.plan FROM customers c WHERE c.id NOT IN (
