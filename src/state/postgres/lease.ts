@@ -3,6 +3,8 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { FailureDrop } from "../../contracts/failures.ts";
 import type { RowIndexOptions } from "../../contracts/row-index.ts";
 import type { Lease, StateChange, StatusReport, SyncState } from "../../contracts/state.ts";
+import { openRows } from "../../kit/row-index/open-tables.ts";
+import { TableRowIndex } from "../../kit/row-index/table-index.ts";
 import { apply, NOTHING_YET } from "../apply.ts";
 import { recordOf } from "../dropped-record.ts";
 import type { DeadLetters } from "./dead-letters.ts";
@@ -11,8 +13,6 @@ import type { Acquired, Holder, Leases } from "./leases.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Reports } from "./reports.ts";
 import type { Names } from "./schema.ts";
-import { openRows } from "./open-rows.ts";
-import { PostgresRowIndex } from "./row-index.ts";
 import { openSent, PostgresSentIndex, type SentAccess } from "./sent-index.ts";
 import type { Requests, StoredRequest } from "./requests.ts";
 import type { Session, Sessions } from "./sessions.ts";
@@ -155,10 +155,10 @@ export class PostgresLease implements Lease {
     return new PostgresSentIndex(this.sync, this.#indexAccess(), opened);
   }
 
-  async openRowIndex(options: RowIndexOptions): Promise<PostgresRowIndex> {
+  async openRowIndex(options: RowIndexOptions): Promise<TableRowIndex> {
     const { names } = this.#parts;
     const opened = await this.#writeSent((session) => openRows(session, names, this.sync, options));
-    return new PostgresRowIndex(this.sync, this.#indexAccess(), options.parts, opened);
+    return new TableRowIndex(this.sync, this.#indexAccess(), options.parts, opened);
   }
 
   #indexAccess(): SentAccess {

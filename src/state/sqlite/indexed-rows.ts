@@ -1,6 +1,6 @@
 import type { IndexedRow, RowIndexOptions, SentRow } from "../../contracts/row-index.ts";
-import { announced } from "../announced.ts";
-import { keyParts, partsText } from "../key-parts.ts";
+import { announced } from "../../kit/row-index/announced.ts";
+import { keyParts, partsText } from "../../kit/row-index/key-parts.ts";
 import type { Connection } from "./connection.ts";
 import { type FoundText, type RowText, rowOf, toFound } from "./row-text.ts";
 

@@ -1,5 +1,5 @@
 import type { IndexedRow, RowIndex, RowPage, SentRow } from "../../contracts/row-index.ts";
-import { partText } from "../key-parts.ts";
+import { partText } from "../../kit/row-index/key-parts.ts";
 import type { OpenedRows } from "./indexed-rows.ts";
 import { type FoundText, toFound, toText } from "./row-text.ts";
 import type { WorkerLink } from "./worker-link.ts";

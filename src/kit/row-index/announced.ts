@@ -1,4 +1,4 @@
-import type { IndexedRow, SentRow } from "../contracts/row-index.ts";
+import type { IndexedRow, SentRow } from "../../contracts/row-index.ts";
 
 /** What a row becomes when it is announced. */
 export interface AnnouncedRow extends SentRow {

@@ -1,7 +1,6 @@
 import type { RowIndexOptions } from "../../contracts/row-index.ts";
-import { keyParts, partsText } from "../key-parts.ts";
-import type { Names } from "./schema.ts";
-import type { Session } from "./sessions.ts";
+import { keyParts, partsText } from "./key-parts.ts";
+import type { RowSession, RowTables } from "./tables.ts";
 
 /** Keys that are taken apart at once, where an index is opened with other parts. */
 const KEYS = 5_000;
@@ -13,8 +12,8 @@ export interface OpenedRows {
 
 /** Opens the index of one sync's rows, inside a transaction that has proven the lease. */
 export async function openRows(
-  session: Session,
-  names: Names,
+  session: RowSession,
+  names: RowTables,
   sync: string,
   { identity, parts }: RowIndexOptions,
 ): Promise<OpenedRows> {
@@ -34,13 +33,18 @@ export async function openRows(
   return { isNew: true, rows: 0 };
 }
 
-export async function removeRows(session: Session, names: Names, sync: string): Promise<void> {
+export async function removeRows(session: RowSession, names: RowTables, sync: string): Promise<void> {
   for (const table of [names.indexed, names.indexed_free, names.indexed_part, names.indexed_model])
     await session.rows(`DELETE FROM ${table} WHERE sync = $1`, [sync]);
 }
 
 /** The parts of every row anew. */
-async function divide(session: Session, names: Names, sync: string, parts: RowIndexOptions["parts"]): Promise<void> {
+async function divide(
+  session: RowSession,
+  names: RowTables,
+  sync: string,
+  parts: RowIndexOptions["parts"],
+): Promise<void> {
   await session.rows(`DELETE FROM ${names.indexed_part} WHERE sync = $1`, [sync]);
   await session.rows(`UPDATE ${names.indexed_model} SET parts = $2 WHERE sync = $1`, [sync, partsText(parts)]);
   if (parts.length === 0) return;
@@ -57,8 +61,8 @@ async function divide(session: Session, names: Names, sync: string, parts: RowIn
 }
 
 export async function addParts(
-  session: Session,
-  names: Names,
+  session: RowSession,
+  names: RowTables,
   sync: string,
   keys: readonly string[],
   parts: RowIndexOptions["parts"],
@@ -72,8 +76,8 @@ export async function addParts(
 }
 
 export async function removeParts(
-  session: Session,
-  names: Names,
+  session: RowSession,
+  names: RowTables,
   sync: string,
   keys: readonly string[],
   parts: RowIndexOptions["parts"],

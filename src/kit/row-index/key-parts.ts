@@ -1,5 +1,5 @@
-import { TailraceError } from "../contracts/errors.ts";
-import type { RowIndexOptions } from "../contracts/row-index.ts";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { RowIndexOptions } from "../../contracts/row-index.ts";
 
 /** What a row is found by, when some columns of its key are known. */
 export interface KeyPart {

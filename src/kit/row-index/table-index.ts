@@ -1,23 +1,29 @@
 import type { IndexedRow, RowIndex, RowIndexOptions, RowPage, SentRow } from "../../contracts/row-index.ts";
-import { announced, type AnnouncedRow } from "../announced.ts";
-import { partText } from "../key-parts.ts";
-import { addParts, type OpenedRows, removeParts } from "./open-rows.ts";
-import type { SentAccess } from "./sent-index.ts";
-import type { Row, Session } from "./sessions.ts";
+import { announced, type AnnouncedRow } from "./announced.ts";
+import { partText } from "./key-parts.ts";
+import { addParts, type OpenedRows, removeParts } from "./open-tables.ts";
+import type { Row, RowSession, RowTables } from "./tables.ts";
 
 const PAGE = 5_000;
 
 const FIELDS = "key, place, version, confirmed::text AS confirmed, encode(hash, 'hex') AS hash, record, identity";
 
-/** The rows of table `indexed` of one sync. */
-export class PostgresRowIndex implements RowIndex {
+/** How an index reads and writes: in a transaction that has proven that its holder still is, one after the other. */
+export interface TableAccess {
+  readonly names: RowTables;
+  write<T>(work: (session: RowSession) => Promise<T>): Promise<T>;
+  read<T>(work: (session: RowSession) => Promise<T>): Promise<T>;
+}
+
+/** The rows of table `indexed` of one sync, in PostgreSQL. */
+export class TableRowIndex implements RowIndex {
   readonly isNew: boolean;
   readonly #sync: string;
-  readonly #access: SentAccess;
+  readonly #access: TableAccess;
   readonly #parts: RowIndexOptions["parts"];
   #rows: number;
 
-  constructor(sync: string, access: SentAccess, parts: RowIndexOptions["parts"], opened: OpenedRows) {
+  constructor(sync: string, access: TableAccess, parts: RowIndexOptions["parts"], opened: OpenedRows) {
     this.#sync = sync;
     this.#access = access;
     this.#parts = parts;
@@ -33,7 +39,7 @@ export class PostgresRowIndex implements RowIndex {
     return this.#access.read((session) => this.#find(session, keys));
   }
 
-  async #find(session: Session, keys: readonly string[]): Promise<(IndexedRow | null)[]> {
+  async #find(session: RowSession, keys: readonly string[]): Promise<(IndexedRow | null)[]> {
     const rows = await session.rows(
       `SELECT ${FIELDS} FROM ${this.#access.names.indexed} WHERE sync = $1 AND key = ANY ($2)`,
       [this.#sync, [...keys]],
@@ -69,7 +75,7 @@ export class PostgresRowIndex implements RowIndex {
     return versions;
   }
 
-  async #takeFree(session: Session, most: number): Promise<number[]> {
+  async #takeFree(session: RowSession, most: number): Promise<number[]> {
     if (most === 0) return [];
     const { indexed_free } = this.#access.names;
     const rows = await session.rows(
@@ -81,7 +87,7 @@ export class PostgresRowIndex implements RowIndex {
     return rows.map((row) => Number(row["place"]));
   }
 
-  async #put(session: Session, rows: readonly AnnouncedRow[]): Promise<void> {
+  async #put(session: RowSession, rows: readonly AnnouncedRow[]): Promise<void> {
     await session.rows(
       `INSERT INTO ${this.#access.names.indexed} (sync, key, place, version, confirmed, hash, record, identity)
        SELECT $1::text, key, place, version, false, decode(hash, 'hex'), record, identity
