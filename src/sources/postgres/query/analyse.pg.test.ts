@@ -212,6 +212,8 @@ describe("what cannot be followed is named, with its place", () => {
     ["a recursive CTE", "WITH RECURSIVE t AS (SELECT id FROM users UNION SELECT u.id FROM users u JOIN t ON u.referrer = t.id) SELECT id FROM t", "the recursive query t at line 1, column 79"],
     ["a volatile function", "SELECT id, random() AS r FROM users", "the volatile function random at line 1, column 12"],
     ["a function that reads tables", "SELECT id, reads(id) AS n FROM users", "the function reads, which may read tables at line 1, column 12"],
+    ["a function that reads the system", "SELECT id, pg_current_xact_id() AS x FROM users", "the function pg_current_xact_id at line 1, column 12"],
+    ["a function that reads a table by name", "SELECT id, table_to_xml('orders', true, true, '') AS x FROM users", "the function table_to_xml at line 1, column 12"],
     ["TABLESAMPLE", "SELECT id FROM users TABLESAMPLE SYSTEM (10)", "TABLESAMPLE at line 1, column 34"],
     ["GROUPING SETS", "SELECT user_id AS id FROM orders GROUP BY ROLLUP (user_id)", "GROUPING SETS, ROLLUP or CUBE at line 1, column 43"],
     ["a system column", "SELECT id FROM users WHERE ctid IS NOT NULL", "the system column ctid at null"],

@@ -28,7 +28,7 @@ const READS = "what it reads cannot be seen: write its query out, or declare it 
 const READERS: ReadonlySet<string> = new Set([
   "currval", "lastval", "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "table_to_xml",
   "table_to_xmlschema", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema", "database_to_xml",
-  "database_to_xml_and_xmlschema", "cursor_to_xml", "ts_stat", "ts_rewrite", "pg_current_snapshot", "txid_current_snapshot",
+  "database_to_xml_and_xmlschema", "cursor_to_xml", "ts_stat", "ts_rewrite",
 ]); // prettier-ignore
 
 /** `place`: what is said of where something is; of a view's definition, where the view is named. */
@@ -109,7 +109,8 @@ export async function screen(
     const at = call["location"];
     const builtIn = fitting.some((one) => one.builtIn);
     if (builtIn && (CLOCKS.has(name) || (name === "age" && given === 1))) clock(`${name}()`, at);
-    else if (builtIn && READERS.has(name)) refuse(`the function ${name}`, READS, at);
+    else if (builtIn && fitting.some(({ volatility }) => volatility === "stable") && readsTheSystem(name))
+      refuse(`the function ${name}`, READS, at);
     else if (fitting.some(({ volatility }) => volatility === "volatile")) {
       refuse(`the volatile function ${name}`, "its result is another each time: leave it out", at);
     } else if (fitting.some((one) => !one.builtIn && one.volatility === "stable" && !COMPILED.has(one.language))) {
@@ -118,6 +119,13 @@ export async function screen(
   }
   return { reasons, timeDependent, functions };
 }
+
+/** A built-in function that is not immutable and tells of the system, or of what is in no table of the query. */
+function readsTheSystem(name: string): boolean {
+  return READERS.has(name) || name.startsWith("txid_") || (name.startsWith("pg_") && !ABOUT_A_VALUE.has(name));
+}
+
+const ABOUT_A_VALUE: ReadonlySet<string> = new Set(["pg_typeof", "pg_column_size"]);
 
 const COMPILED: ReadonlySet<string> = new Set(["c", "internal"]);
 
