@@ -159,7 +159,8 @@ function existingFindings(
         subject,
       );
     }
-    const hidden = member.columns && described?.columns.filter(({ name: column }) => !member.columns!.includes(column));
+    const columns = described?.columns ?? table.columns.filter(({ generated }) => generated === "");
+    const hidden = member.columns && columns.filter(({ name: column }) => !member.columns!.includes(column));
     if (hidden && hidden.length > 0) {
       add(
         "error",

@@ -7,11 +7,11 @@ import { type Address, addressOf } from "../../kit/postgres/address.ts";
 import { poolerFinding, reachability, replicationFinding, tlsFindings } from "./check-connection.ts";
 import { publicationFindings } from "./check-publication.ts";
 import { readServer, serverFindings } from "./check-server.ts";
-import { asTable } from "./as-table.ts";
 import { type CheckedModel, modelFindings } from "./check-model.ts";
+import { queryFindings } from "./check-query.ts";
 import { close, connect } from "./connection.ts";
 import { asSourceError } from "./source-error.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, schemasOf } from "./settings.ts";
 
 export interface CheckOptions {
   readonly slot: string;
@@ -66,19 +66,27 @@ async function checkWith(
   const aboutReplication = replication && replicationFinding(replication, address, aboutServer);
   if (aboutReplication) findings.push(aboutReplication);
   const models: CheckedModel[] = [];
+  const forModels = { ...options, schema: settings.schema, role: server.role, version: server.version };
   for (const need of needs) {
-    const found = await modelFindings(
-      client,
-      { ...need, model: asTable(need.model) },
-      {
-        ...options,
-        schema: settings.schema,
-        role: server.role,
-        version: server.version,
-      },
-    );
+    if (need.model.kind === "query") continue;
+    const found = await modelFindings(client, { ...need, model: need.model }, forModels);
     findings.push(...found.findings);
     if (found.model) models.push(found.model);
+  }
+  const queries = needs.flatMap(({ model }) => (model.kind === "query" ? [model] : []));
+  if (queries.length > 0) {
+    const asked = await connect(settings, { ...options, replication: false, schemas: schemasOf(settings) });
+    try {
+      for (const query of queries) {
+        const found = await queryFindings(asked, query, forModels);
+        findings.push(...found.findings);
+        // One that is a model too is checked as such.
+        const known = new Set(models.map(({ table }) => table.oid));
+        models.push(...found.models.filter(({ table }) => !known.has(table.oid)));
+      }
+    } finally {
+      await close(asked);
+    }
   }
   findings.push(...(await publicationFindings(client, models, server, options.publication)));
   return findings;

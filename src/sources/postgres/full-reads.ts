@@ -1,5 +1,6 @@
 // Tables that a statement reads as a whole, because no index leads to the rows that it asks for.
 import type pg from "pg";
+import { quoteName } from "../../kit/sql.ts";
 import { type PlanNode, planOf } from "./query-plan.ts";
 
 export interface FullRead {
@@ -22,6 +23,34 @@ export async function fullReads(
   const reads: FullRead[] = [];
   collect(plan, [], reads);
   return { reads, cost: plan["Total Cost"] };
+}
+
+/** Reading all of a table with fewer rows takes no time that matters. */
+const SMALL_ROWS = 10_000;
+
+/** Those of tables that are not small, each table once, with its quoted name and about how many rows it has. */
+export async function ofLargeTables(
+  client: pg.Client,
+  reads: readonly FullRead[],
+): Promise<readonly (FullRead & { readonly sql: string; readonly rows: number })[]> {
+  const large = [];
+  const tables = new Map(reads.map((read) => [quoteName(read.namespace, read.name), read]));
+  for (const [sql, read] of tables) {
+    const rows = await rowsOf(client, read);
+    if (rows >= SMALL_ROWS) large.push({ ...read, sql, rows });
+  }
+  return large;
+}
+
+/** As the statistics say; a table that was never analysed is measured. */
+async function rowsOf(client: pg.Client, { namespace, name }: FullRead): Promise<number> {
+  const { rows } = await client.query<{ rows: string }>(
+    `SELECT (CASE WHEN c.reltuples < 0 THEN pg_catalog.pg_relation_size(c.oid) / 100 ELSE c.reltuples END)::bigint::text AS rows
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname = $2`,
+    [namespace, name],
+  );
+  return Number(rows[0]?.rows ?? 0);
 }
 
 function collect(node: PlanNode, conditions: readonly string[], reads: FullRead[]): void {

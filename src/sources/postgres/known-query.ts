@@ -4,17 +4,17 @@ import type { QueryModel } from "../../contracts/model.ts";
 import { type BaseTables, baseTables } from "./base-tables.ts";
 import { sendsGenerated } from "./describe.ts";
 import { type DescribedQuery, describeQuery } from "./describe-query.ts";
+import { type Obstacle, whyNotLive } from "./obstacles.ts";
 import { type QueryAnalysis, analyse } from "./query/analyse.ts";
 import { DatabaseCatalog } from "./query/catalog.ts";
-import type { Reason } from "./query/reasons.ts";
 import { type RowsOfKeys, rowsOfKeys } from "./rows-of-keys.ts";
 
 export interface KnownQuery {
   readonly described: DescribedQuery;
   readonly bases: BaseTables;
   readonly analysis: QueryAnalysis;
-  /** Why it is not followed live, for people; empty: it is. */
-  readonly because: readonly string[];
+  /** Why it is not followed live; empty: it is. */
+  readonly because: readonly Obstacle[];
   /** The log holds stored generated columns. */
   readonly generatedToo: boolean;
   readonly rowsOfKeys: RowsOfKeys;
@@ -26,8 +26,11 @@ export async function knowQuery(client: pg.Client, model: QueryModel, publicatio
   const bases = await baseTables(client, described.reads);
   const generatedToo = await sendsGenerated(client, publication);
   const analysis = await analyse(model, described, new DatabaseCatalog(client, generatedToo));
+  const { rows } = await client.query<{ role: string }>("SELECT current_user::text AS role");
   const because = [
-    ...(model.capture === "auto" ? whyNotLive(bases, analysis) : ["`capture: diff` is set"]),
+    ...(model.capture === "auto"
+      ? whyNotLive(analysis, [...bases.told.values()], described.reads, rows[0]!.role)
+      : [{ code: "not_live", what: "`capture: diff` is set", fix: null }]),
     ...(model.capture === "auto" || model.diff.whenChanged ? bases.untold : []),
   ];
   return { described, bases, analysis, because, generatedToo, rowsOfKeys: await rowsOfKeys(client, model, described) };
@@ -36,31 +39,4 @@ export async function knowQuery(client: pg.Client, model: QueryModel, publicatio
 /** Whether the log is to tell of changes of its tables. */
 export function hearsTheLog(model: QueryModel, { because }: Pick<KnownQuery, "because">): boolean {
   return because.length === 0 || model.diff.whenChanged;
-}
-
-function reasonText({ construct, place, advice }: Reason): string {
-  return `${construct}${place === null ? "" : ` at ${place}`}: ${advice}`;
-}
-
-function whyNotLive(bases: BaseTables, analysis: QueryAnalysis): readonly string[] {
-  if (analysis.kind === "diff") return analysis.reasons.map(reasonText);
-  const { tables, missingOldRows } = analysis;
-  const found = new Set(tables.map(({ oid }) => oid));
-  // A partition that it reads by itself is told as its root.
-  const roots = new Set(tables.flatMap(({ info: { root } }) => (root === null ? [] : [root.oid])));
-  const hidden = [...bases.told.values()].filter(({ oid }) => !found.has(oid) && !roots.has(oid));
-  return [
-    ...tables.flatMap(({ sql, info: { root } }) =>
-      root === null
-        ? []
-        : [
-            `it reads ${sql}, and the log names the rows of that partition under ${root.sql}: read that, with a condition`,
-          ],
-    ),
-    ...hidden.map(({ sql }) => `it reads ${sql} by way of another relation`),
-    ...missingOldRows.map(({ table, columns, statements }) => {
-      const ways = statements.map((way) => way.join("; ")).join(", or: ");
-      return `the log does not hold the old values of ${columns.join(", ")} of ${table.sql}, which tell the keys that a change affects. Run: ${ways}`;
-    }),
-  ];
 }

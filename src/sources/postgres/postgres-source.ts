@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { Capture } from "../../contracts/capture.ts";
 import type { ChangeBatch, Position } from "../../contracts/change.ts";
+import { TailraceError } from "../../contracts/errors.ts";
 import type { Finding } from "../../contracts/finding.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
@@ -17,16 +18,16 @@ import type {
   SourceCheckpoint,
   SourceContext,
 } from "../../contracts/source.ts";
-import { asTable } from "./as-table.ts";
 import { check } from "./check.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
 import { type DescribeOptions, describe } from "./describe.ts";
 import { explain } from "./explain.ts";
+import { explainQuery } from "./explain-query.ts";
 import { LogMark } from "./log-mark.ts";
 import { branchName, objectName } from "./object-names.ts";
 import { RelationVersions } from "./relation-versions.ts";
 import { Replication } from "./replication.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, schemasOf } from "./settings.ts";
 import { settle } from "./settle.ts";
 import type { ReadModels } from "./published-table.ts";
 import { basesOf, captureQuery } from "./query-capture.ts";
@@ -95,8 +96,7 @@ export class PostgresSource implements Source {
 
   /** `forModels`: for their SQL, not for our own statements. */
   #connect(signal: AbortSignal, forModels = false): Promise<pg.Client> {
-    const { schema } = this.#settings;
-    const schemas = forModels ? [...new Set([schema, "public"])] : undefined;
+    const schemas = forModels ? schemasOf(this.#settings) : undefined;
     return connect(this.#settings, { replication: false, signal, baseDirectory: this.#context.baseDirectory, schemas });
   }
 
@@ -154,8 +154,10 @@ export class PostgresSource implements Source {
     return settle(this.#side, this.#context.log, signal);
   }
 
-  snapshot(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk> {
-    return this.#snapshots.chunk(asTable(model), after, limit, signal);
+  async snapshot(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): Promise<SnapshotChunk> {
+    if (model.kind === "query")
+      throw new TailraceError("internal.defect", "a query is scanned, not read chunk by chunk");
+    return this.#snapshots.chunk(model, after, limit, signal);
   }
 
   scan(model: Model, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncIterable<SnapshotChunk> {
@@ -208,7 +210,11 @@ export class PostgresSource implements Source {
   }
 
   async explain(model: Model, signal: AbortSignal): Promise<CaptureExplanation> {
-    const described = await this.#side.use(signal, (client) => describe(client, asTable(model), this.#describing));
+    if (model.kind === "query") {
+      const known = await this.#queryReader.know(model, signal, true);
+      return this.#queries.use(signal, (client) => explainQuery(client, model, known));
+    }
+    const described = await this.#side.use(signal, (client) => describe(client, model, this.#describing));
     return explain(described, this.#names);
   }
 

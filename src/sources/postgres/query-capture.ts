@@ -4,6 +4,7 @@ import type { Change } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { QueryModel } from "../../contracts/model.ts";
 import { type KnownQuery, hearsTheLog } from "./known-query.ts";
+import { obstacleText } from "./obstacles.ts";
 import { PostgresLiveQuery } from "./query/live-query.ts";
 import type { QueryReader } from "./query-reader.ts";
 import type { SqlSession } from "./sql-session.ts";
@@ -33,7 +34,8 @@ export async function captureQuery(
   const known = await reader.know(model, signal, true);
   const followed = follow(model, known, session);
   if (followed) return { kind: "live", query: new FollowedQuery(model, reader, session, known, followed) };
-  const { bases, because, analysis } = known;
+  const { bases, analysis } = known;
+  const because = known.because.map(obstacleText);
   const triggers = hearsTheLog(model, known) && bases.told.size > 0 ? new Set(bases.told.keys()) : null;
   return { kind: "diff", because, triggers, timeDependent: analysis.kind === "diff" && analysis.timeDependent };
 }
@@ -86,7 +88,7 @@ class FollowedQuery implements LiveQuery {
   }
 
   #notAsBefore({ because }: KnownQuery): TailraceError {
-    const why = because.length === 0 ? "it reads other tables now" : because.join("; ");
+    const why = because.length === 0 ? "it reads other tables now" : because.map(obstacleText).join("; ");
     return new TailraceError(
       "source.model",
       `model ${this.#model.name}: a table or view of it was altered, and it cannot be followed as before: ${why}`,

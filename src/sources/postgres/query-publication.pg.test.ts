@@ -118,7 +118,7 @@ describe.each(servers.filter(([, url]) => url !== ""))("tables of queries on Pos
       kind: "diff",
       because: [
         expect.stringContaining(
-          'does not hold the old values of user_id of "public"."orders", which tell the keys that a change affects. Run: ALTER TABLE "public"."orders" REPLICA IDENTITY FULL',
+          'does not hold the old values of user_id of "public"."orders", which tell the keys that a change affects. With FULL, every update and delete writes the whole old row to the log. Run: ALTER TABLE "public"."orders" REPLICA IDENTITY FULL',
         ),
         expect.stringContaining("publishing it would make its own updates and deletes fail"),
       ],

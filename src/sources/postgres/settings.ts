@@ -54,3 +54,8 @@ export const settings = z
   .superRefine(checkAddress);
 
 export type Settings = z.output<typeof settings>;
+
+/** Where names in the SQL of models are looked up. */
+export function schemasOf({ schema }: Pick<Settings, "schema">): readonly string[] {
+  return [...new Set([schema, "public"])];
+}
