@@ -1,7 +1,7 @@
 // Within one process DuckDB's own lock on a file says nothing, and closing one handle gives it up for all. So those of this
 // process who read a file, and the one who writes it, wait for each other here.
 import { realpath } from "node:fs/promises";
-import { resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 interface Waiting {
   readonly kind: "read" | "write";
@@ -67,7 +67,7 @@ const locks = new Map<string, FileLock>();
 
 /** Returns what gives the lock back. Rejects with the signal's reason. */
 export async function lockFile(path: string, kind: "read" | "write", signal: AbortSignal): Promise<() => void> {
-  const name = await realpath(path).catch(() => resolve(path));
+  const name = await realpath(path).catch(() => newFile(resolve(path)));
   const lock = locks.get(name) ?? new FileLock();
   locks.set(name, lock);
   await lock.enter(kind, signal);
@@ -75,4 +75,12 @@ export async function lockFile(path: string, kind: "read" | "write", signal: Abo
     lock.leave(kind);
     if (lock.isFree) locks.delete(name);
   };
+}
+
+/** As {@link realpath} will give it once the file is there. */
+async function newFile(path: string): Promise<string> {
+  return realpath(dirname(path)).then(
+    (folder) => join(folder, basename(path)),
+    () => path,
+  );
 }
