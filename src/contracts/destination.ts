@@ -94,7 +94,10 @@ export interface Delivery {
   /** mode `event`: what happened to the row. For a backfilled row: `insert`. */
   readonly change: "insert" | "update" | "delete";
   readonly position: Position;
-  /** µs since the epoch; null for a row that was read, not changed. */
+  /**
+   * µs since the epoch; for a row of a query, of the oldest change that it was read for; null for a row that was read for no
+   * change.
+   */
   readonly committedAt: bigint | null;
   /** 1 on the first attempt. */
   readonly attempt: number;

@@ -82,8 +82,8 @@ export interface BackfillProgress {
 
 /** Removals that the guard against mass deletes (`max_deletes`) has stopped, and whether a person has approved of them. */
 export interface HeldDeletes {
-  /** `resync`: records whose rows a resync has not found; `live`: rows that were deleted. */
-  readonly by: "resync" | "live";
+  /** `resync`, `diff`: records whose rows were not found when all rows were read; `live`: rows that were deleted. */
+  readonly by: "resync" | "diff" | "live";
   /** How many records would be removed; of live deletes: at least. */
   readonly rows: number;
   /** How many records the destination has, or had. */

@@ -12,8 +12,8 @@ export interface Observer {
   takes(kind: "change" | "read"): boolean;
   /** `unsent`: why nothing is to be sent for it; null: it waits to be sent. */
   captured(change: Change, unsent: Unsent | null): void;
-  /** A row that was read waits to be sent. */
-  read(entry: Entry, by: "backfill" | "retry"): void;
+  /** A row that was read waits to be sent; `by`: what it was read for. */
+  read(entry: Entry, by: ReadBy): void;
   /** A request is about to carry these; both lists have the same order. Those that were not taken are among them. */
   sent(entries: readonly Entry[], deliveries: readonly Delivery[]): void;
   delivered(entries: readonly Entry[]): void;
@@ -24,6 +24,9 @@ export interface Observer {
   /** It is kept as a dead letter. */
   rejected(entry: Entry, error: TailraceError): void;
 }
+
+/** `query`: for changes of the tables that the model reads. `scan`: all its rows were compared with what was sent. */
+export type ReadBy = "backfill" | "retry" | "query" | "scan";
 
 /** `where`: the row is outside of the sync's condition. `other`: the mode does not send it, or a row that was read has it already. */
 export type Unsent = "where" | "other";

@@ -70,6 +70,8 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   readonly #log: Log;
   #counts: Counts = { delivered: 0, rejected: 0 };
   #failures: number;
+  /** Ids of dead letters that were kept by this pipeline: not more than a sync may have. */
+  readonly #letters = new Set<string>();
   /** With so many the sync stops; one that was begun again with too many stops at the next one. */
   readonly #tooManyFailures: number;
   #stoppedBy: TailraceError | null = null;
@@ -103,9 +105,15 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       moved: () => this.#checkpointer.moved(),
       resolved: (id) => {
         this.#failures -= 1;
+        this.#letters.delete(id);
         this.#checkpointer.resolve(id);
       },
+      deadLetter: (letter) => {
+        this.#keep(letter);
+        this.room();
+      },
       hold: (by, tooMany) => this.#hold(by, tooMany),
+      forgetHeld: () => options.lease.commit({ heldDeletes: null }),
     });
     const signal = AbortSignal.any([this.#abort.signal, options.lease.lost]);
     this.#checkpointer = new Checkpointer({
@@ -150,9 +158,9 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     let until = 0n;
     let waiting = 0;
     if (by === "live") {
-      for (const { change, op, half, state } of this.#queue.unfinished()) {
-        if (change === null) continue;
-        if (change.transaction.committedAt > until) until = change.transaction.committedAt;
+      for (const { transaction, op, half, state } of this.#queue.unfinished()) {
+        if (transaction === null) continue;
+        if (transaction.committedAt > until) until = transaction.committedAt;
         if (op === this.sync.onDelete.kind && half === "" && state !== "sending") waiting += 1;
       }
     }
@@ -275,13 +283,13 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     let last: object | null = null;
     let ms = 0;
     let live = 0;
-    for (const { change } of entries) {
-      if (change === null) continue;
+    for (const { transaction } of entries) {
+      if (transaction === null) continue;
       live += 1;
       // Rows of one transaction were committed at one moment.
-      if (change.transaction !== last) {
-        last = change.transaction;
-        ms = now - Number(change.transaction.committedAt) / 1000;
+      if (transaction !== last) {
+        last = transaction;
+        ms = now - Number(transaction.committedAt) / 1000;
       }
       this.#latency.add(ms, now);
     }
@@ -294,9 +302,15 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   rejected(entry: Entry, error: TailraceError): void {
     this.#log.warn("a row was rejected and kept as a dead letter", { code: error.code, error: error.message });
     this.#capture.keeper?.rejected(entry);
-    this.#failures += 1;
+    this.#keep(deadLetterOf(this.sync, entry, error));
+  }
+
+  /** One that was kept before, and is offered again and rejected again, is the same one. */
+  #keep(letter: DeadLetter): void {
+    if (!this.#letters.has(letter.id)) this.#failures += 1;
+    this.#letters.add(letter.id);
     this.#counts = { ...this.#counts, rejected: this.#counts.rejected + 1 };
-    this.#checkpointer.deadLetter(deadLetterOf(this.sync, entry, error));
+    this.#checkpointer.deadLetter(letter);
   }
 
   progressWith(entries: readonly Entry[]): string {
@@ -343,12 +357,14 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     const p99Ms = this.#latency.quantile(0.99);
     const oldest = this.#queue.oldestLive();
     // A row that was read, and hurried because a change waits behind it, has no time of its own.
-    const sinceMs =
+    const queuedSinceMs =
       oldest === null
         ? now
-        : oldest.change === null
+        : oldest.transaction === null
           ? oldest.queuedAtMs
-          : Number(oldest.change.transaction.committedAt / 1000n);
+          : Number(oldest.transaction.committedAt / 1000n);
+    const { waitingSince } = this.#capture;
+    const sinceMs = Math.min(queuedSinceMs, waitingSince === null ? now : Number(waitingSince / 1000n));
     return {
       phase,
       reason:

@@ -1,5 +1,6 @@
 import type { Relation } from "../../contracts/relation.ts";
 import { UNCHANGED, type Values } from "../../contracts/values.ts";
+import type { ReadBy } from "../../engine/observer.ts";
 
 /** A row's columns as texts; one that the source did not send is left out, a long one is cut. */
 export type Row = Readonly<Record<string, string | null>>;
@@ -23,7 +24,7 @@ export type HistoryRecord = {
       readonly new: Row | null;
       readonly unsent: "where" | "other" | null;
     }
-  | { readonly what: "read"; readonly by: "backfill" | "retry"; readonly id: string; readonly new: Row | null }
+  | { readonly what: "read"; readonly by: ReadBy; readonly id: string; readonly new: Row | null }
   | {
       readonly what: "sent";
       readonly id: string;

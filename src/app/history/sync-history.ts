@@ -3,7 +3,7 @@ import type { Delivery } from "../../contracts/destination.ts";
 import type { TailraceError } from "../../contracts/errors.ts";
 import { idOf, keyValues } from "../../engine/delivery/delivery.ts";
 import type { Entry } from "../../engine/delivery/entry.ts";
-import type { Observer, Unsent } from "../../engine/observer.ts";
+import type { Observer, ReadBy, Unsent } from "../../engine/observer.ts";
 import type { Recorder } from "./history.ts";
 import { cut, type HistoryGap, LONGEST_RECORD, rowOf } from "./record.ts";
 
@@ -56,7 +56,7 @@ export class SyncHistory implements Observer {
     });
   }
 
-  read(entry: Entry, by: "backfill" | "retry"): void {
+  read(entry: Entry, by: ReadBy): void {
     const row = rowOf(entry.mapping.relation, entry.after ?? entry.before);
     this.#recorder.put({ ...this.#about(entry), what: "read", by, id: idOf(this.#sync, entry), new: row });
   }

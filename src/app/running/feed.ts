@@ -240,13 +240,14 @@ export class Feed {
     share: { readonly budgetBytes: number; readonly readsAlone: boolean },
     round: Round,
   ): Promise<void> {
-    const { source, destinations, owner, log } = this.#options;
+    const { source, destinations, owner, log, once } = this.#options;
     try {
       await member.open({
         source,
         start,
         to: destinations.get(member.sync.destination),
         ...share,
+        once,
         signal: round.signal,
         onStored: () => owner.stored(),
         onStopped: (error) => {

@@ -9,7 +9,11 @@ import { Mappings } from "../../engine/capture/mappings.ts";
 import { TableCapture, type TableCaptureOptions } from "../../engine/capture/table-capture.ts";
 import type { Observer } from "../../engine/observer.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
-import { Pipeline } from "../../engine/pipeline.ts";
+import { Pipeline, type PipelineOptions } from "../../engine/pipeline.ts";
+import type { Mapping } from "../../engine/mapping/compile.ts";
+import { rowIdentity } from "../../engine/rows/hashed-columns.ts";
+import { RowCapture, type RowCaptureOptions } from "../../engine/rows/row-capture.ts";
+import { Timetable } from "../../engine/rows/timetable.ts";
 import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
@@ -25,6 +29,7 @@ export class Member implements AsyncDisposable {
   readonly #observer: Observer;
   readonly #log: Log;
   readonly #deletes: DeleteGuard;
+  readonly #timetable: Timetable;
   readonly #onReport: ReportListener | undefined;
   readonly #madeAtMs = Date.now();
   state: SyncState;
@@ -53,6 +58,7 @@ export class Member implements AsyncDisposable {
     this.failures = options.failures;
     this.#observer = options.observer;
     this.#deletes = new DeleteGuard(options.sync.maxDeletes);
+    this.#timetable = new Timetable(options.sync.model.diff.schedule, Date.now());
     this.state = options.state;
     this.#log = options.log;
     this.#onReport = options.onReport;
@@ -135,6 +141,8 @@ export class Member implements AsyncDisposable {
     readonly to: OpenDestination;
     readonly budgetBytes: number;
     readonly readsAlone: boolean;
+    /** It runs only to catch up. */
+    readonly once: boolean;
     readonly signal: AbortSignal;
     readonly onStored: () => void;
     readonly onStopped: (error: TailraceError) => void;
@@ -146,7 +154,9 @@ export class Member implements AsyncDisposable {
     const mappings = new Mappings(sync, this.#log);
     const relation = await source.describe(sync.model, signal);
     const mapping = mappings.for(relation);
-    refuseUnsupported(sync, destination.capabilities, mapping.oldColumns, relation.oldRows);
+    const capture = await source.capture(sync.model, signal);
+    const oldColumns = capture.kind === "log" ? mapping.oldColumns : [];
+    refuseUnsupported(sync, destination.capabilities, oldColumns, relation.oldRows);
     const writer = await destination.open(targetOf(sync, mapping), signal);
     try {
       let checkpoint: Checkpoint | null = this.state.checkpoint;
@@ -158,14 +168,17 @@ export class Member implements AsyncDisposable {
         incarnation: start.incarnation,
         backfill:
           checkpoint === null
-            ? sync.backfill
+            ? sync.backfill || capture.kind !== "log"
               ? { generation: this.state.generation, after: null, rows: 0 }
               : null
             : checkpoint.backfill,
       };
       await this.lease.commit({ checkpoint });
       await this.reload();
-      const removals = keepsIndex(sync) ? await this.#openRemovals(sentIdentity(sync, mapping)) : null;
+      const captures =
+        capture.kind === "log"
+          ? await this.#captureTable(mapping, destination.capabilities.partialUpdates)
+          : await this.#captureRows(capture, mapping, options.once);
       const { limits } = destination;
       this.pipeline = new Pipeline({
         sync,
@@ -176,8 +189,7 @@ export class Member implements AsyncDisposable {
         lease: this.lease,
         checkpoint,
         generation: this.state.generation,
-        capture: (host) =>
-          new TableCapture(host, { relation, partialUpdates: destination.capabilities.partialUpdates, removals }),
+        capture: captures,
         limits: {
           rows: Math.min(sync.batch.rows ?? limits.batchRows, limits.batchRows),
           bytes: Math.min(sync.batch.bytes ?? limits.batchBytes, limits.batchBytes),
@@ -199,6 +211,12 @@ export class Member implements AsyncDisposable {
     this.waitsFor = null;
   }
 
+  async #captureTable(mapping: Mapping, partialUpdates: boolean): Promise<PipelineOptions["capture"]> {
+    const { relation } = mapping;
+    const removals = keepsIndex(this.sync) ? await this.#openRemovals(sentIdentity(this.sync, mapping)) : null;
+    return (host) => new TableCapture(host, { relation, partialUpdates, removals });
+  }
+
   async #openRemovals(identity: string): Promise<TableCaptureOptions["removals"]> {
     const sent = await this.lease.openSentIndex(identity);
     const sentBefore = this.state.counts.delivered > 0;
@@ -207,6 +225,28 @@ export class Member implements AsyncDisposable {
         "there is no index yet of what was sent (it is from before there was one, or was told apart or delivered otherwise): it begins now, and records whose rows went before that are not removed by a resync",
       );
     return { sent, guard: this.#deletes, held: this.state.heldDeletes };
+  }
+
+  /** What is read needs its index in every mode: it says what is new. */
+  async #captureRows(
+    capture: RowCaptureOptions["capture"],
+    mapping: Mapping,
+    once: boolean,
+  ): Promise<PipelineOptions["capture"]> {
+    const { sync } = this;
+    const parts = capture.kind === "live" ? capture.query.partialPlaces : [];
+    const index = await this.lease.openRowIndex({ identity: rowIdentity(sync, mapping), parts });
+    const options: RowCaptureOptions = {
+      capture,
+      index,
+      keyColumns: mapping.relation.key.length,
+      guard: keepsIndex(sync) ? this.#deletes : null,
+      held: this.state.heldDeletes,
+      timetable: this.#timetable,
+      // Who waits for a run to end wants what the log does not tell, too.
+      compares: once && (capture.kind === "diff" || sync.model.diff.schedule !== null),
+    };
+    return (host) => new RowCapture(host, options);
   }
 
   /** Ends the pipeline: lets what is on its way end, stores where it came to. */

@@ -52,10 +52,7 @@ function textOf(event: HistoryRecord | HistoryGap): string {
         event.unsent === null ? null : UNSENT[event.unsent],
       );
     case "read":
-      return lines(
-        event.by === "backfill" ? "with the rows that exist" : "for a retry of its failure",
-        event.new === null ? null : `row ${JSON.stringify(event.new)}`,
-      );
+      return lines(READ_FOR[event.by], event.new === null ? null : `row ${JSON.stringify(event.new)}`);
     case "sent":
       return lines(
         `${event.op} ${event.id}, attempt ${event.attempt}${event.rows === 1 ? "" : `, in a request of ${plural(event.rows, "row")}`}`,
@@ -112,3 +109,10 @@ export function plainEvent(event: HistoryRecord | HistoryGap): Record<string, un
   for (const name of ["old", "new"]) if (plain[name] !== undefined) plain[name] = new AsIs(plain[name]);
   return plain;
 }
+
+const READ_FOR = {
+  backfill: "with the rows that exist",
+  retry: "for a retry of its failure",
+  query: "because a table that the model reads changed",
+  scan: "when all rows were compared with what was sent",
+} as const;

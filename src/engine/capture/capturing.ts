@@ -59,5 +59,9 @@ export interface CaptureHost {
   moved(): void;
   /** The dead letter with this id has been delivered, or there is nothing to deliver. */
   resolved(id: string): void;
+  /** A row that cannot be sent, or that says of itself what is wrong; one with the same id is replaced. */
+  deadLetter(letter: DeadLetter): void;
   readonly hold: Hold;
+  /** What was held was approved of, and is removed now: the approval is not for what comes later. */
+  forgetHeld(): Promise<void>;
 }

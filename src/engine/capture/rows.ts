@@ -16,6 +16,7 @@ export function newEntry(
 ): Entry {
   const entry = new Entry(op, mapping, group, index, false);
   entry.change = change;
+  entry.transaction = change.transaction;
   entry.before = before;
   entry.after = after;
   entry.bytes = sizeOf(before) + sizeOf(after) + ENTRY_BYTES;
@@ -27,13 +28,15 @@ export interface ReadRow {
   readonly key: string;
   readonly recordKey: string;
   readonly values: Values;
-  readonly id: string;
+  /** null: not known yet. */
+  readonly id: string | null;
   /** See {@link Entry.readAt}. */
   readonly at: string;
 }
 
-export function readEntry(mapping: Mapping, op: Entry["op"], row: ReadRow, item: Item): Entry {
-  const entry = new Entry(op, mapping, item.group, item.index, true);
+/** `scanned`: its progress is that of a reading of all rows, not of the log. */
+export function readEntry(mapping: Mapping, op: Entry["op"], row: ReadRow, item: Item, scanned = true): Entry {
+  const entry = new Entry(op, mapping, item.group, item.index, scanned);
   const gone = op === "delete" || op === "archive" || op === "clear";
   entry.key = row.recordKey;
   entry.rowKey = row.key;

@@ -16,14 +16,7 @@ function removals(count: number, committedAt = 1n, half: Entry["half"] = ""): En
   return Array.from({ length: count }, () => {
     const entry = new Entry("delete", mapping, nowhere, 0, false);
     entry.half = half;
-    entry.change = {
-      op: "delete",
-      relation,
-      before: ["1"],
-      after: null,
-      position: "1",
-      transaction: { id: "1", committedAt },
-    };
+    entry.transaction = { id: "1", committedAt };
     return entry;
   });
 }

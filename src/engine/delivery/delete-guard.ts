@@ -55,6 +55,11 @@ export class DeleteGuard {
     this.#peak = Math.max(this.#peak, this.#rows);
   }
 
+  /** So many there are now. */
+  counted(rows: number): void {
+    this.added(rows - this.#rows);
+  }
+
   /**
    * Whether these removals of records that are there may be sent; those that may are under way from now on. Else null, or how
    * many of how many are too many.
@@ -89,8 +94,8 @@ export class DeleteGuard {
   }
 
   /** A row that only changed its key is no loss; what a resync or a person removes is asked about elsewhere. */
-  #counts({ change, half }: Entry): boolean {
-    return change !== null && half === "" && change.transaction.committedAt > this.#approvedUntil;
+  #counts({ transaction, half }: Entry): boolean {
+    return transaction !== null && half === "" && transaction.committedAt > this.#approvedUntil;
   }
 }
 
@@ -101,7 +106,9 @@ export function tooManyDeletes(held: HeldDeletes, max: MaxDeletes): TailraceErro
   const what =
     held.by === "resync"
       ? `the resync would remove ${held.rows} of ${held.of} records (${percent}) whose rows are gone`
-      : `at least ${held.rows} of ${held.of} records (${percent}) would be removed within an hour, because their rows were deleted`;
+      : held.by === "diff"
+        ? `the comparison would remove ${held.rows} of ${held.of} records (${percent}) whose rows are gone`
+        : `at least ${held.rows} of ${held.of} records (${percent}) would be removed within an hour, because their rows were deleted`;
   return new TailraceError("delivery.too_many_deletes", `${what}; \`max_deletes\` is ${limit}`);
 }
 

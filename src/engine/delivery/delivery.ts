@@ -15,14 +15,32 @@ const SEPARATOR = ",";
 export function keyOf(relation: Relation, row: Values): string {
   const places = relation.key;
   if (places.length === 1) return keyText(relation, row, places[0]!);
+  return keyOfTexts(keyValues(relation, row));
+}
+
+/** The same of a key's own texts. */
+export function keyOfTexts(texts: readonly string[]): string {
+  if (texts.length === 1) return texts[0]!;
   let key = "";
-  for (const place of places) {
+  for (const text of texts) {
     if (key !== "") key += SEPARATOR;
     // The length keeps ("a,b", "c") apart from ("a", "b,c").
-    const text = keyText(relation, row, place);
     key += `${text.length}:${text}`;
   }
   return key;
+}
+
+/** The texts that {@link keyOfTexts} made the key of, so many. */
+export function textsOfKey(key: string, columns: number): string[] {
+  if (columns === 1) return [key];
+  const texts: string[] = [];
+  for (let at = 0; at < key.length;) {
+    const colon = key.indexOf(":", at);
+    const end = colon + 1 + Number(key.slice(at, colon));
+    texts.push(key.slice(colon + 1, end));
+    at = end + SEPARATOR.length;
+  }
+  return texts;
 }
 
 export function keyValues(relation: Relation, row: Values): string[] {
@@ -57,6 +75,27 @@ export function readId(sync: string, generation: number, key: string): string {
 /** The id of the removal of a record whose row a resync has not found. */
 export function goneId(sync: string, generation: number, recordKey: string): string {
   return `${sync}-gone${generation}-${shortHash(recordKey)}`;
+}
+
+/** The id of a row of a query, at the version that the index gave to what is said of it; see {@link RowIndex.announce}. */
+export function rowId(sync: string, key: string, version: number): string {
+  return `${sync}-row-${shortHash(key)}-${version.toString(36)}`;
+}
+
+/** The version in such an id; null: it is another kind of id. */
+export function versionOfId(id: string): number | null {
+  const found = /-row-[\w-]{22}-([0-9a-z]+)$/.exec(id);
+  return found === null ? null : Number.parseInt(found[1]!, 36);
+}
+
+/** The id of a row that no index can hold, by what it holds. */
+export function contentId(sync: string, key: string, rowHash: string): string {
+  return `${sync}-unsent-${shortHash(key)}-${rowHash.slice(0, 16)}`;
+}
+
+/** The id of the report that several rows have this key. */
+export function duplicateId(sync: string, key: string): string {
+  return `${sync}-duplicate-${shortHash(key)}`;
 }
 
 function shortHash(text: string): string {
@@ -122,7 +161,7 @@ class EntryDelivery implements Delivery {
   }
 
   get committedAt(): bigint | null {
-    return this.#entry.change?.transaction.committedAt ?? null;
+    return this.#entry.transaction?.committedAt ?? null;
   }
 
   get bytes(): number {

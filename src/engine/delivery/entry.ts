@@ -1,4 +1,4 @@
-import type { Change } from "../../contracts/change.ts";
+import type { Change, Transaction } from "../../contracts/change.ts";
 import type { DeliveryOp } from "../../contracts/destination.ts";
 import type { Values } from "../../contracts/values.ts";
 import type { Mapping } from "../mapping/compile.ts";
@@ -19,6 +19,8 @@ export class Entry implements Item {
   rowKey = "";
   /** The change it comes from (the newest one, after merging); null for a row that was read. */
   change: Change | null = null;
+  /** Of the change; for a row of a query, of the oldest change that it was read for; null for rows that were read for no change. */
+  transaction: Transaction | null = null;
   before: Values | null = null;
   after: Values | null = null;
   /** Its id when there is no change to make one of. */

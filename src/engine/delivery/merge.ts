@@ -27,6 +27,7 @@ export function merge(older: Entry, newer: Entry): boolean {
   older.half = newer.half;
   older.followedBy = newer.followedBy;
   older.change = newer.change;
+  older.transaction = newer.transaction;
   older.readId = newer.readId;
   older.readAt = newer.readAt;
   older.fill = newer.after !== null && (older.fill || newer.fill) && older.mapping.incomplete(older.after!);
