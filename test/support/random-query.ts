@@ -135,6 +135,7 @@ class Builder {
 
   #from(depth: number): { sql: string; columns: readonly Column[] } {
     const c = this.#choices;
+    if (c.oneIn(5)) return this.#threeItems();
     const first = this.#item(depth);
     let { sql } = first;
     const columns = [...first.columns];
@@ -157,6 +158,23 @@ class Builder {
       columns.push(...item.columns);
     }
     return { sql: `FROM ${sql}`, columns };
+  }
+
+  /** Three tables, of which the third is linked to both others, or to one that may be missing. */
+  #threeItems(): { sql: string; columns: readonly Column[] } {
+    const c = this.#choices;
+    const [x, y, z] = [this.#item(2), this.#item(2), this.#item(2)];
+    const columns = [...x.columns, ...y.columns, ...z.columns];
+    const second = c.of(["CROSS JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN"]);
+    const on = second === "CROSS JOIN" ? "" : ` ON ${this.#equal(x.columns, y.columns, true)}`;
+    const third = c.of(["LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN"]);
+    const full = third === "FULL JOIN";
+    const toY = this.#equal(y.columns, z.columns, full);
+    const both = `${toY} AND ${this.#equal(x.columns, z.columns, full)}`;
+    const [y1, z1] = [y, z].map((item) => c.of(item.columns.filter(({ kind }) => kind === "int")).sql);
+    const maybe = full ? toY : `coalesce(${y1!}, ${c.upTo(3)}) = ${z1!}`;
+    const link = c.of([both, toY, maybe]);
+    return { sql: `FROM ${x.sql} ${second} ${y.sql}${on} ${third} ${z.sql} ON ${link}`, columns };
   }
 
   #equal(left: readonly Column[], right: readonly Column[], hashable = false): string {
@@ -223,7 +241,7 @@ class Builder {
     const c = this.#choices;
     const all: string[] = [];
     if (outer.length > 0) all.push(this.#equal(outer, columns));
-    if (outer.length > 0 && c.oneIn(3)) all.push(this.#equal(outer, columns));
+    if (outer.length > 0 && c.oneIn(2)) all.push(this.#equal(outer, columns));
     const count = c.of([0, 1, 0, 2]);
     for (let i = 0; i < count; i += 1) {
       all.push(c.oneIn(2) && depth < 2 ? this.#subquery(columns, depth) : this.#predicate(columns));
