@@ -5,6 +5,7 @@ import type { Finding } from "./finding.ts";
 import type { Log } from "./log.ts";
 import type { Model } from "./model.ts";
 import type { Relation } from "./relation.ts";
+import type { SourceRowIndexes } from "./row-index.ts";
 import type { Values } from "./values.ts";
 
 /**
@@ -59,6 +60,12 @@ export interface Source extends AsyncDisposable {
   /** Whether it is the place of this very reader that keeps the log from this checkpoint on; another one of this source may. */
   keeps(stored: SourceCheckpoint): boolean;
 
+  /**
+   * After `open`: whether the model means the same as when this checkpoint was made. False: a query that was written otherwise, or reads a
+   * view that was: all its rows are to be compared. Absent: as long as its name is the same.
+   */
+  sameModel?(model: Model, stored: SourceCheckpoint): boolean;
+
   /** What the source keeps for this reader, and whether that is more than the settings allow. */
   retention(signal: AbortSignal): Promise<Retention>;
 
@@ -76,6 +83,9 @@ export interface Source extends AsyncDisposable {
 
   /** The rows that have these keys now, in any order; keys without a row are left out. From one snapshot. */
   lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk>;
+
+  /** Indexes of what was sent, in its own database; absent: it keeps none. */
+  readonly rowIndexes?: SourceRowIndexes;
 
   /** About how many rows the model has, for progress; null when unknown. */
   estimate(model: Model, signal: AbortSignal): Promise<number | null>;

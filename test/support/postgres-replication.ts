@@ -48,6 +48,7 @@ export function replicationOn(
   const replication = new Replication({
     connect: (isReplication, signal) => connect(settings, { replication: isReplication, signal }),
     side,
+    beside: [side],
     catalogue: streamCatalogue(side),
     versions: new RelationVersions(),
     log,
@@ -70,7 +71,11 @@ export function replicationOn(
     said,
     open: (tables, stored = []) =>
       replication.open(
-        { tables: tables.map((table) => (typeof table === "string" ? model(table) : table)), bases: new Map() },
+        {
+          tables: tables.map((table) => (typeof table === "string" ? model(table) : table)),
+          bases: new Map(),
+          meanings: new Map(),
+        },
         stored,
         never,
       ),

@@ -36,13 +36,14 @@ export async function queryFindings(
 
 function wrongModel(error: unknown, role: string): Finding {
   if (!(error instanceof TailraceError) || error.consequence !== "config") throw error;
-  const { code, message } = error;
-  if (code === "source.model") return { level: "error", code: "postgres.model", message };
+  const { message } = error;
   const [, kind, name] = /permission denied for (table|view|materialized view|schema) ([^\s(]+)/.exec(message) ?? [];
   const to = quoteIdentifier(role);
   const grant =
     kind === "schema" ? `GRANT USAGE ON SCHEMA ${name} TO ${to};` : `GRANT SELECT ON TABLE ${name} TO ${to};`;
-  return { level: "error", code: "postgres.select", message, ...(name === undefined ? {} : { fix: grant }) };
+  return name === undefined
+    ? { level: "error", code: "postgres.model", message }
+    : { level: "error", code: "postgres.select", message, fix: grant };
 }
 
 /** Whether anything makes a comparison due, `app/check-diff.ts` says of every source: it also knows of dbt. */

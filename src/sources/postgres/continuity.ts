@@ -22,6 +22,8 @@ interface Incarnation {
   readonly publication: readonly [oid: string, version: string];
   /** By table OID: the membership's version, and the table's name then. */
   readonly tables: Readonly<Record<string, readonly [version: string, name: string]>>;
+  /** By the name of each query: what it meant. */
+  readonly queries?: Readonly<Record<string, string>>;
 }
 
 /** `client`: connected with `replication: "database"`. */
@@ -40,12 +42,13 @@ export async function readCluster(client: pg.Client): Promise<Cluster> {
   };
 }
 
-/** `read`: OIDs of the tables that are read. A publication may hold many more. */
+/** `read`: OIDs of the tables that are read. A publication may hold many more. `queries`: what each means, by name. */
 export function incarnationOf(
   cluster: Cluster,
   slotName: string,
   publication: Publication,
   read: readonly string[],
+  queries: ReadonlyMap<string, string>,
 ): string {
   const tables: Record<string, readonly [string, string]> = {};
   for (const oid of read) {
@@ -59,6 +62,7 @@ export function incarnationOf(
     slot: slotName,
     publication: [publication.oid, publication.version],
     tables,
+    ...(queries.size === 0 ? {} : { queries: Object.fromEntries(queries) }),
   } satisfies Incarnation);
 }
 
@@ -76,6 +80,11 @@ function parseIncarnation(text: string): Incarnation {
 /** The slot that kept the log for this checkpoint when it was stored. Throws as {@link proveContinuity}. */
 export function slotOf(stored: SourceCheckpoint): string {
   return parseIncarnation(stored.incarnation).slot;
+}
+
+/** What a query meant when this checkpoint was made; undefined: it was not read. Throws as {@link proveContinuity}. */
+export function meaningThen(stored: SourceCheckpoint, query: string): string | undefined {
+  return parseIncarnation(stored.incarnation).queries?.[query];
 }
 
 /** Whether everything after this checkpoint is still to be had from the slot. */

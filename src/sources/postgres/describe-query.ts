@@ -1,4 +1,5 @@
 // A model's query: the columns of its result, its key, and the relations that it reads.
+import { hash } from "node:crypto";
 import type pg from "pg";
 import { didYouMean } from "../../contracts/did-you-mean.ts";
 import { TailraceError } from "../../contracts/errors.ts";
@@ -22,6 +23,8 @@ export interface DescribedQuery {
   readonly reads: readonly ReadRelation[];
   /** What `fingerprintSql` of `reads` said when it was described. */
   readonly fingerprint: string;
+  /** Another text when the query may give other rows for the same tables: its SQL, or a view that it reads. The same over restarts. */
+  readonly meaning: string;
 }
 
 export interface ReadRelation {
@@ -68,7 +71,12 @@ export async function describeQuery(client: pg.Client, model: QueryModel): Promi
     model,
     places.map((place) => ({ name: fields[place]!.name, typeOid: types.get(fields[place]!.dataTypeID)!.baseOid })),
   );
-  const { rows } = await client.query<{ fingerprint: string }>(`SELECT ${fingerprintSql(reads)} AS fingerprint`);
+  const { rows } = await client.query<{ fingerprint: string; views: string | null }>(
+    `SELECT ${fingerprintSql(reads)} AS fingerprint,
+            (SELECT string_agg(md5(r.ev_action::text), ',' ORDER BY r.ev_class, r.rulename) FROM pg_rewrite r
+              JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'v' WHERE r.ev_class = ANY ($1::oid[])) AS views`,
+    [reads.map(({ oid }) => oid)],
+  );
   await client.query("COMMIT");
   return {
     relation: {
@@ -84,6 +92,7 @@ export async function describeQuery(client: pg.Client, model: QueryModel): Promi
     key,
     reads,
     fingerprint: rows[0]!.fingerprint,
+    meaning: hash("md5", JSON.stringify([model.sql, model.key, rows[0]!.views])),
   };
 }
 
@@ -113,17 +122,11 @@ async function fieldsOf(client: pg.Client, model: QueryModel): Promise<readonly 
   }
 }
 
-/** What the database says of a model's SQL, with the place in it. What it says of the connection or of a privilege stays that. */
+/** What the database says of a model's SQL, with the place in it. What it says of the connection stays that. */
 function wrongSql(model: QueryModel, error: unknown): TailraceError {
   const state = sqlState(error);
-  const named = asSourceError(error);
-  const ofTheText =
-    state !== null && state !== "42501" && ["42", "22", "0A", "3F", "21", "54"].includes(state.slice(0, 2));
-  if (!ofTheText) {
-    return state === "42501"
-      ? new TailraceError("source.config", `model ${model.name}: ${named.message}. GRANT SELECT on it to the role`)
-      : named;
-  }
+  // A privilege that is missing concerns this model alone, too.
+  if (state === null || !["42", "22", "0A", "3F", "21", "54"].includes(state.slice(0, 2))) return asSourceError(error);
   const { message, position, hint } = error as { message: string; position?: string; hint?: string };
   const where = position === undefined ? "" : placeIn(model.sql, Number(position) - 1 - BEFORE.length);
   const help = hint === undefined ? "" : `. ${hint}`;

@@ -20,6 +20,7 @@ import type {
 } from "../../contracts/source.ts";
 import { check } from "./check.ts";
 import { type ConnectOptions, connect } from "./connection.ts";
+import { meaningThen } from "./continuity.ts";
 import { type DescribeOptions, describe } from "./describe.ts";
 import { explain } from "./explain.ts";
 import { explainQuery } from "./explain-query.ts";
@@ -30,7 +31,7 @@ import { Replication } from "./replication.ts";
 import { type Settings, schemasOf } from "./settings.ts";
 import { settle } from "./settle.ts";
 import type { ReadModels } from "./published-table.ts";
-import { basesOf, captureQuery } from "./query-capture.ts";
+import { captureQuery, readQueries } from "./query-capture.ts";
 import { QueryReader } from "./query-reader.ts";
 import { scan } from "./scan.ts";
 import { SnapshotReader } from "./snapshot.ts";
@@ -57,6 +58,8 @@ export class PostgresSource implements Source {
   readonly #snapshots: SnapshotReader;
   readonly #queryReader: QueryReader;
   readonly #replication: Replication;
+  /** Of the queries, by name, when it was opened. */
+  #meanings: ReadonlyMap<string, string> = new Map();
 
   /** `branch`: the sync that this reader is for alone; see Source.branch. */
   constructor(settings: Settings, context: SourceContext, branch: string | null = null) {
@@ -79,6 +82,7 @@ export class PostgresSource implements Source {
       connect: (replication: boolean, signal: AbortSignal) =>
         connect(settings, { replication, signal, baseDirectory } satisfies ConnectOptions),
       side: this.#side,
+      beside: [this.#side, this.#reads, this.#queries],
       catalogue: streamCatalogue(this.#side),
       versions,
       log: context.log,
@@ -114,11 +118,12 @@ export class PostgresSource implements Source {
   }
 
   async #readModels(models: readonly Model[], signal: AbortSignal): Promise<ReadModels> {
-    const queries = models.filter((model) => model.kind === "query");
-    return {
-      tables: models.filter((model) => model.kind === "table"),
-      bases: await basesOf(queries, this.#queryReader, signal),
-    };
+    const queries = await readQueries(
+      models.filter((model) => model.kind === "query"),
+      this.#queryReader,
+      signal,
+    );
+    return { tables: models.filter((model) => model.kind === "table"), ...queries };
   }
 
   async open(
@@ -126,7 +131,10 @@ export class PostgresSource implements Source {
     stored: readonly SourceCheckpoint[],
     signal: AbortSignal,
   ): Promise<SourceCheckpoint> {
-    return this.#replication.open(await this.#readModels(models, signal), stored, signal);
+    const read = await this.#readModels(models, signal);
+    const opened = await this.#replication.open(read, stored, signal);
+    this.#meanings = read.meanings;
+    return opened;
   }
 
   async plan(
@@ -191,6 +199,11 @@ export class PostgresSource implements Source {
 
   keeps(stored: SourceCheckpoint): boolean {
     return this.#replication.keeps(stored);
+  }
+
+  /** See Source.sameModel. */
+  sameModel(model: Model, stored: SourceCheckpoint): boolean {
+    return model.kind === "table" || meaningThen(stored, model.name) === this.#meanings.get(model.name);
   }
 
   retention(signal: AbortSignal): Promise<Retention> {

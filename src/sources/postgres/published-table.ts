@@ -26,6 +26,8 @@ export interface ReadModels {
   readonly tables: readonly TableModel[];
   /** Names of the queries by the OID of each table whose changes are to be told. */
   readonly bases: ReadonlyMap<string, readonly string[]>;
+  /** What each query means, by name. */
+  readonly meanings: ReadonlyMap<string, string>;
 }
 
 /**

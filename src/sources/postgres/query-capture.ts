@@ -5,23 +5,26 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { QueryModel } from "../../contracts/model.ts";
 import { type KnownQuery, hearsTheLog } from "./known-query.ts";
 import { obstacleText } from "./obstacles.ts";
+import type { ReadModels } from "./published-table.ts";
 import { PostgresLiveQuery } from "./query/live-query.ts";
 import type { QueryReader } from "./query-reader.ts";
 import type { SqlSession } from "./sql-session.ts";
 
-/** Names of the models by the OID of each table whose changes the log is to tell them. */
-export async function basesOf(
+/** What reading needs of the models that are queries. */
+export async function readQueries(
   models: readonly QueryModel[],
   reader: QueryReader,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, readonly string[]>> {
+): Promise<Omit<ReadModels, "tables">> {
   const bases = new Map<string, readonly string[]>();
+  const meanings = new Map<string, string>();
   for (const model of models) {
     const known = await reader.know(model, signal, true);
+    meanings.set(model.name, known.described.meaning);
     if (!hearsTheLog(model, known)) continue;
     for (const oid of known.bases.told.keys()) bases.set(oid, [...(bases.get(oid) ?? []), model.name]);
   }
-  return bases;
+  return { bases, meanings };
 }
 
 /** See Source.capture. `session`: for models. */

@@ -1,6 +1,6 @@
 import { describe, expect, inject, test, vi } from "vitest";
 import type { Change } from "../../contracts/change.ts";
-import type { Model } from "../../contracts/model.ts";
+import type { Model, QueryModel } from "../../contracts/model.ts";
 import type { Source } from "../../contracts/source.ts";
 import { type TestDatabase, testDatabase } from "../../../test/support/postgres.ts";
 import { queryModel, tableModel } from "../../../test/support/models.ts";
@@ -102,6 +102,26 @@ describe.each(servers.filter(([, url]) => url !== ""))("tables of queries on Pos
     expect(await source.plan([tableModel("users"), GOLDEN], [without.start!], never)).toEqual([
       `ALTER PUBLICATION "${publication}" ADD TABLE "public"."orders"`,
     ]);
+  });
+
+  test("a query that was written otherwise, or whose view was, is not the model of the checkpoint any more", async () => {
+    await using database = await fresh(SHOP);
+    await using before = sourceOn(database);
+    const { start } = await opened(before, [tableModel("users"), GOLDEN]);
+    expect(before.sameModel!(GOLDEN, start!)).toBe(true);
+    const since = async (model: QueryModel) => {
+      await using source = sourceOn(database);
+      await opened(source, [tableModel("users"), model], [start!]);
+      return [source.sameModel!(model, start!), source.sameModel!(tableModel("users"), start!)];
+    };
+    await database.sql("ALTER TABLE orders ADD note text; TRUNCATE orders; INSERT INTO users VALUES (1, 'a')");
+    expect(await since(GOLDEN)).toEqual([true, true]);
+    expect(await since({ ...GOLDEN, sql: `${GOLDEN.sql} WHERE u.id > 1` })).toEqual([false, true]);
+    expect(await since({ ...GOLDEN, name: "another" })).toEqual([false, true]);
+    await database.sql(
+      "CREATE OR REPLACE VIEW totals AS SELECT user_id, count(total) AS total FROM orders GROUP BY user_id",
+    );
+    expect(await since(GOLDEN)).toEqual([false, true]);
   });
 
   test("whose updates would fail once published are left out, and said", async () => {

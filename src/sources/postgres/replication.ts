@@ -34,6 +34,8 @@ export interface ReplicationOptions {
   readonly connect: (replication: boolean, signal: AbortSignal) => Promise<pg.Client>;
   /** For what is asked beside the stream; never for long. */
   readonly side: SqlSession;
+  /** All sessions that are open beside the stream. */
+  readonly beside: readonly SqlSession[];
   readonly catalogue: Catalogue;
   readonly versions: RelationVersions;
   readonly log: Log;
@@ -99,8 +101,8 @@ export class Replication implements AsyncDisposable {
   #sourceError(error: unknown): TailraceError {
     const named = asSourceError(error);
     if (named.consequence === "gap") this.#opened = null;
-    // What swallowed the stream has swallowed the session beside it.
-    if (named.code === "source.silent") this.#options.side.cut();
+    // What swallowed the stream has swallowed the sessions beside it.
+    if (named.code === "source.silent") for (const session of this.#options.beside) session.cut();
     return named;
   }
 
@@ -149,7 +151,7 @@ export class Replication implements AsyncDisposable {
         const wish = { name: publicationName, shared: publicationShared, tables: [...tables.values()], serverVersion };
         const publication = await ensurePublication(client, wish, before);
         this.#warnOfGenerated(wish, publication);
-        const incarnation = incarnationOf(cluster, slotName, publication, [...tables.keys()]);
+        const incarnation = incarnationOf(cluster, slotName, publication, [...tables.keys()], models.meanings);
         const oldest = promised.map((checkpoint) => checkpoint.position).sort()[0];
         if (oldest !== undefined) {
           if (copyFrom !== null) await this.#carryOver(client, replication, copyFrom, slot, serverVersion);
