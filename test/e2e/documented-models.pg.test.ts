@@ -1,7 +1,9 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Config, loadConfig } from "../../src/app/config/load.ts";
+import { mapSync } from "../../src/app/mapped-sync.ts";
 import { createSource } from "../../src/app/project.ts";
 import type { Capture } from "../../src/contracts/capture.ts";
 import type { Source } from "../../src/contracts/source.ts";
@@ -9,10 +11,10 @@ import { testDatabase, type TestDatabase } from "../support/postgres.ts";
 import { testProject, type TestProject } from "../support/project.ts";
 import { silent } from "../support/webhook.ts";
 
-// What docs/models.md says of its examples, by the database.
+// What README.md and docs/models.md say of their examples, by the database.
 
 const TABLES = `
-CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL, email text NOT NULL);
+CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL, full_name text NOT NULL, email text NOT NULL, plan text NOT NULL);
 CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint NOT NULL, total numeric NOT NULL, status text NOT NULL);
 CREATE TABLE tickets (id bigint PRIMARY KEY, user_id bigint NOT NULL, closed_at timestamptz);
 CREATE TABLE customers (id bigint PRIMARY KEY, spent numeric NOT NULL);
@@ -73,4 +75,22 @@ test("what changes with time is known to, and has its schedule", async () => {
 
 test("what is compared at night needs nothing of the log", async () => {
   expect(await capture("everything")).toMatchObject({ kind: "diff", triggers: null });
+});
+
+test("the query of the README is followed live, and its syncs fit their models", async () => {
+  const page = await readFile(join(import.meta.dirname, "../../README.md"), "utf8");
+  const folder = await mkdtemp(join(tmpdir(), "tailrace-readme-"));
+  try {
+    await mkdir(join(folder, "models"));
+    await writeFile(join(folder, "tailrace.yml"), /```yaml\n([\s\S]*?)```/.exec(page)![1]!);
+    await writeFile(join(folder, "models/golden_users.sql"), /```sql\n([\s\S]*?)```/.exec(page)![1]!);
+    const env = { WAREHOUSE_URL: database.url, CRM_URL: database.url, HOOK_SECRET: `whsec_${"a".repeat(32)}` };
+    const readme = await loadConfig({ path: join(folder, "tailrace.yml"), env });
+    await using warehouse = createSource(readme, "warehouse", silent);
+    const signal = AbortSignal.timeout(30_000);
+    for (const sync of readme.syncs) await mapSync(warehouse, sync, signal);
+    expect(await warehouse.capture(readme.models.get("golden_users")!, signal)).toMatchObject({ kind: "live" });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

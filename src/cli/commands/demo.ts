@@ -5,8 +5,8 @@ export const demo: Command = {
   summary: "the whole thing on this machine: a PostgreSQL, live changes, a receiver",
   usage: "[--exit]",
   help: `
-Starts an embedded PostgreSQL with a small shop and something that writes to it, runs three syncs (abandoned carts and big orders as
-webhooks, users mirrored into another database), and shows each change's way from commit to acceptance. Leaves nothing behind.
+Starts an embedded PostgreSQL with a small shop and something that writes to it, runs four syncs (abandoned carts and big orders as
+webhooks; users, and golden users joined from three tables, mirrored into another database), and shows each change's way from commit to acceptance. Leaves nothing behind.
 
   --exit             a bounded run: some thousands of changes, then a comparison of the destinations with the source, row by row; exits
                      with 1 if anything differs
@@ -31,10 +31,13 @@ webhooks, users mirrored into another database), and shows each change's way fro
     });
     if (context.json) context.out(`${JSON.stringify(summary)}\n`);
     else {
+      const { golden_users: golden } = summary;
       context.out(
         `\n${summary.changes} changes committed, ${summary.delivered} deliveries accepted; ` +
           `${summary.repeated} sent twice (same id) because the receiver dropped its answer\n` +
           `commit → accepted: p50 ${summary.p50_ms ?? "–"} ms, p99 ${summary.p99_ms ?? "–"} ms (those that the receiver failed on purpose included)\n` +
+          `golden users, joined from three tables: ${golden.rows}; ` +
+          `commit → accepted: p50 ${golden.p50_ms ?? "–"} ms, p99 ${golden.p99_ms ?? "–"} ms\n` +
           `lost: ${summary.lost}\n`,
       );
     }

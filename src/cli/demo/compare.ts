@@ -1,4 +1,5 @@
 import pg from "pg";
+import { GOLDEN_USERS } from "./golden-users.ts";
 
 export interface Comparison {
   /** Rows of the source that are not, or not the same, at the destination. */
@@ -7,15 +8,34 @@ export interface Comparison {
   readonly extra: number;
 }
 
+/** Of rows, how many the source has. */
+export interface RowComparison extends Comparison {
+  readonly rows: number;
+}
+
 /** The mirrored users, row by row, in their databases' own words. */
 export async function compareUsers(sourceUrl: string, mirrorUrl: string): Promise<Comparison> {
-  const source = await rowsOf(sourceUrl, "SELECT id::text, name, email, plan, lifetime_value::text FROM users");
-  const mirror = await rowsOf(mirrorUrl, "SELECT id::text, full_name, email, plan, ltv::text FROM contacts");
+  return compareRows(
+    await rowsOf(sourceUrl, "SELECT id::text, name, email, plan, lifetime_value::text FROM users"),
+    await rowsOf(mirrorUrl, "SELECT id::text, full_name, email, plan, ltv::text FROM contacts"),
+  );
+}
+
+/** The golden users: what the model's query gives now, and what the mirror holds. */
+export async function compareGoldenUsers(sourceUrl: string, mirrorUrl: string): Promise<RowComparison> {
+  const columns = "id::text, name, email, orders::text, spent::text, open_tickets::text";
+  return compareRows(
+    await rowsOf(sourceUrl, `SELECT ${columns} FROM (${GOLDEN_USERS}) AS model`),
+    await rowsOf(mirrorUrl, `SELECT ${columns} FROM golden_users`),
+  );
+}
+
+function compareRows(source: ReadonlyMap<string, string>, mirror: ReadonlyMap<string, string>): RowComparison {
   let missing = 0;
   for (const [id, row] of source) if (mirror.get(id) !== row) missing += 1;
   let extra = 0;
   for (const id of mirror.keys()) if (!source.has(id)) extra += 1;
-  return { missing, extra };
+  return { missing, extra, rows: source.size };
 }
 
 /** Events that should have come, against those that came. */

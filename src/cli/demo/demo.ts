@@ -11,10 +11,10 @@ import { loadConfig } from "../../app/config/load.ts";
 import { openState } from "../../app/project.ts";
 import type { StateStore } from "../../contracts/state.ts";
 import type { Context } from "../command.ts";
-import { compareEvents, compareUsers } from "./compare.ts";
+import { compareEvents, compareGoldenUsers, compareUsers } from "./compare.ts";
 import { startServer } from "./embedded-postgres.ts";
 import { type Arrival, Inbox } from "./inbox.ts";
-import { writeProject } from "./project.ts";
+import { GOLDEN_SYNC, writeProject } from "./project.ts";
 import { Shop } from "./shop.ts";
 import { View } from "./view.ts";
 
@@ -28,6 +28,8 @@ export interface DemoSummary {
   readonly repeated: number;
   readonly p50_ms: number | null;
   readonly p99_ms: number | null;
+  /** The query over three tables: how many rows it has at the end, and the times from a commit to the acceptance of what it led to. */
+  readonly golden_users: { readonly rows: number; readonly p50_ms: number | null; readonly p99_ms: number | null };
 }
 
 export interface DemoOptions {
@@ -76,7 +78,8 @@ export async function demo(context: Context, options: DemoOptions): Promise<Demo
   const engine = startEngine(config, folder, env);
   stack.defer(() => stopEngine(engine));
   view.say(
-    "Starting Tailrace: users → another database (mirror), abandoned carts and big orders → webhooks (events) …",
+    "Starting Tailrace: users, and golden users (a query over three tables) → another database (mirror),\n" +
+      "abandoned carts and big orders → webhooks (events) …",
   );
   const store = stack.use(
     await openState(await loadConfig({ path: config, env }), context.log("error", "err"), { readOnly: true }),
@@ -85,7 +88,7 @@ export async function demo(context: Context, options: DemoOptions): Promise<Demo
     engine,
     folder,
     context.signal,
-    async () => (await store.statuses()).filter(({ report }) => report?.phase === "streaming").length === 3,
+    async () => (await store.statuses()).filter(({ report }) => report?.phase === "streaming").length === SYNCS,
   );
   view.say("Streaming. Something writes to the shop now; each line is one change's journey, commit → accepted.\n");
 
@@ -105,9 +108,10 @@ export async function demo(context: Context, options: DemoOptions): Promise<Demo
   await write(shop, options, context.signal, engine);
   const difference = async (): Promise<number> => {
     const users = await compareUsers(server.url("shop"), server.url("crm"));
+    const golden = await compareGoldenUsers(server.url("shop"), server.url("crm"));
     const carts = compareEvents(shop.abandoned, arrivals.carts);
     const alerts = compareEvents(shop.big, arrivals.alerts);
-    return [users, carts, alerts].reduce((sum, { missing, extra }) => sum + missing + extra, 0);
+    return [users, golden, carts, alerts].reduce((sum, { missing, extra }) => sum + missing + extra, 0);
   };
   // What was committed last is still on its way; what does not come within half a minute is lost.
   const deadlineMs = Date.now() + 30_000;
@@ -116,6 +120,8 @@ export async function demo(context: Context, options: DemoOptions): Promise<Demo
     await delay(100);
     lost = await difference();
   }
+  const golden = (await store.statuses()).find(({ sync }) => sync === GOLDEN_SYNC)?.report?.latency ?? null;
+  const { rows } = await compareGoldenUsers(server.url("shop"), server.url("crm"));
   await stopEngine(engine);
   const delivered = await deliveredOf(store);
   return {
@@ -125,8 +131,11 @@ export async function demo(context: Context, options: DemoOptions): Promise<Demo
     repeated: arrivals.repeated,
     p50_ms: round(totals().p50Ms),
     p99_ms: round(totals().p99Ms),
+    golden_users: { rows, p50_ms: round(golden?.p50Ms ?? null), p99_ms: round(golden?.p99Ms ?? null) },
   };
 }
+
+const SYNCS = 4;
 
 interface Arrivals {
   readonly carts: Set<number>;

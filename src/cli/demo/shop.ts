@@ -1,7 +1,7 @@
 import pg from "pg";
 
 /**
- * A small shop: users, orders, and somebody who writes to it all the time. It remembers what it committed, so that the demo can say at the end
+ * A small shop: users, orders, support tickets, and somebody who writes to it all the time. It remembers what it committed, so that the demo can say at the end
  * what should have arrived.
  */
 export class Shop implements AsyncDisposable {
@@ -9,8 +9,10 @@ export class Shop implements AsyncDisposable {
   readonly #random: () => number;
   readonly #users: number[] = [];
   readonly #openOrders: number[] = [];
+  readonly #openTickets: number[] = [];
   #nextUser = 1;
-  #nextOrder = 1;
+  #nextOrder = FIRST_ORDERS + 1;
+  #nextTicket = 1;
   /** Rows inserted, updated and deleted so far. */
   changes = 0;
   /** Orders that were abandoned, and orders of `BIG_ORDER` and more, in the order of their commits. */
@@ -34,6 +36,11 @@ export class Shop implements AsyncDisposable {
        SELECT i, 'User ' || i, 'user' || i || '@example.com', 'free', 0 FROM generate_series(1, $1::int) AS i`,
       [FIRST_USERS],
     );
+    await client.query(
+      `INSERT INTO orders (id, user_id, total, status)
+       SELECT i, i, i * 10, 'paid' FROM generate_series(1, $1::int) AS i`,
+      [FIRST_ORDERS],
+    );
     for (; shop.#nextUser <= FIRST_USERS; shop.#nextUser += 1) shop.#users.push(shop.#nextUser);
     return shop;
   }
@@ -44,7 +51,9 @@ export class Shop implements AsyncDisposable {
     if (dice < 0.2 || this.#users.length < 20) await this.#signUp();
     else if (dice < 0.55) await this.#order();
     else if (dice < 0.7) await this.#abandon();
-    else if (dice < 0.85) await this.#pay();
+    else if (dice < 0.8) await this.#pay();
+    else if (dice < 0.85) await this.#openTicket();
+    else if (dice < 0.88) await this.#closeTicket();
     else if (dice < 0.95) await this.#changePlan();
     else await this.#leave();
   }
@@ -96,6 +105,20 @@ export class Shop implements AsyncDisposable {
     this.changes += 1 + (rowCount ?? 0);
   }
 
+  async #openTicket(): Promise<void> {
+    const id = this.#nextTicket++;
+    await this.#client.query("INSERT INTO tickets (id, user_id) VALUES ($1, $2)", [id, this.#pick(this.#users)]);
+    this.#openTickets.push(id);
+    this.changes += 1;
+  }
+
+  async #closeTicket(): Promise<void> {
+    const id = this.#openTickets.shift();
+    if (id === undefined) return this.#openTicket();
+    await this.#client.query("UPDATE tickets SET closed_at = now() WHERE id = $1", [id]);
+    this.changes += 1;
+  }
+
   async #changePlan(): Promise<void> {
     const { rowCount } = await this.#client.query("UPDATE users SET plan = $2 WHERE id = $1", [
       this.#pick(this.#users),
@@ -123,6 +146,8 @@ export class Shop implements AsyncDisposable {
 /** Orders from this total on raise an alert. */
 export const BIG_ORDER = 500;
 const FIRST_USERS = 200;
+/** Each of another user, so that some are golden from the beginning. */
+const FIRST_ORDERS = 100;
 const PLANS = ["free", "pro", "team"];
 const NAMES = ["Ada", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Leslie", "Frances", "Ken", "Adele"];
 const SURNAMES = [
@@ -154,8 +179,16 @@ CREATE TABLE orders (
   status text NOT NULL,
   changed_at timestamptz NOT NULL DEFAULT now()
 );
--- So that the log says what a row was before: an order that becomes abandoned is told from one that was.
+CREATE TABLE tickets (
+  id bigint PRIMARY KEY,
+  user_id bigint NOT NULL,
+  closed_at timestamptz
+);
+CREATE INDEX ON orders (user_id);
+CREATE INDEX ON tickets (user_id);
+-- So that the log says what a row was before: an order that becomes abandoned is told from one that was, and whose it was.
 ALTER TABLE orders REPLICA IDENTITY FULL;
+ALTER TABLE tickets REPLICA IDENTITY FULL;
 `;
 
 /** The same numbers for the same seed (mulberry32, public domain). */
