@@ -37,7 +37,14 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   );
   const made = spawnSync(
     "mariadb-install-db",
-    ["--no-defaults", ...user, `--datadir=${directory}`, "--auth-root-authentication-method=normal", "--skip-test-db"],
+    [
+      "--no-defaults",
+      ...user,
+      `--datadir=${directory}`,
+      `--tmpdir=${root}`,
+      "--auth-root-authentication-method=normal",
+      "--skip-test-db",
+    ],
     { encoding: "utf8" },
   );
   if (made.status !== 0) throw new Error(`mariadb-install-db failed: ${made.error?.message ?? made.stderr}`);
@@ -46,7 +53,15 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   let child: ChildProcess | null = null;
 
   async function start(): Promise<void> {
-    const args = ["--no-defaults", ...user, `--datadir=${directory}`, `--port=${port}`, `--socket=${join(root, "s")}`];
+    // A server that starts removes what it takes for leftovers of its own in a temporary folder that it shares.
+    const args = [
+      "--no-defaults",
+      ...user,
+      `--datadir=${directory}`,
+      `--tmpdir=${root}`,
+      `--port=${port}`,
+      `--socket=${join(root, "s")}`,
+    ];
     args.push(`--init-file=${init}`, ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`));
     const server = spawn("/usr/sbin/mariadbd", args, { stdio: ["ignore", "ignore", "pipe"] });
     child = server;

@@ -1,5 +1,6 @@
 // What the driver needs to connect. TLS is verified for every host but this machine.
 import { readFile } from "node:fs/promises";
+import { type Socket, connect, isIP } from "node:net";
 import { resolve } from "node:path";
 import type { ConnectionOptions } from "mysql2";
 import { type ErrorCode, TailraceError } from "../../contracts/errors.ts";
@@ -29,6 +30,7 @@ export async function connectionOptions(
   const ssl = await tlsOptions(address, context);
   return {
     ...(host.startsWith("/") ? { socketPath: host } : { host, port }),
+    ...(address.tls.mode === "verify-full" && isIP(host) !== 0 && { stream: () => socketNamed(host, port) }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password: await secret }),
     ...(database !== undefined && { database }),
@@ -39,6 +41,13 @@ export async function connectionOptions(
     keepAliveInitialDelay: KEEPALIVE_AFTER_MS,
     connectAttributes: { program_name: "tailrace" },
   } as ConnectionOptions;
+}
+
+/** The driver gives TLS no name where the host is an address, and TLS then takes the socket's, or else `localhost`: of anybody. */
+function socketNamed(host: string, port: number): Socket {
+  const keepAliveInitialDelay = KEEPALIVE_AFTER_MS;
+  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay });
+  return Object.assign(socket, { _host: host });
 }
 
 async function tlsOptions(address: Address, context: ConnectionContext): Promise<ConnectionOptions["ssl"] | undefined> {

@@ -100,7 +100,7 @@ export class Connection {
   /** The socket, without the driver. The session must be idle, and is of no use after that. */
   takeSocket(): Socket {
     const socket = this.#socket;
-    for (const event of ["data", "end", "close", "error"]) socket.removeAllListeners(event);
+    socket.removeAllListeners("data");
     return socket;
   }
 

@@ -80,16 +80,25 @@ export async function openLog(
   // Where the oldest place is on another server, this one must have all that came after it.
   const elsewhere = promised.filter((one) => !isHere(one));
   for (const { place, incarnation } of elsewhere) await probe(fromGtids(incarnation.done, place, place.epoch, uuids));
-  const epochs = promised.map(({ place, incarnation }) => Math.max(place.epoch, incarnation.epoch));
-  const known = [
-    ...here.map(({ place }) => place.epoch),
-    ...(before?.incarnation.server === server.identity ? [before.incarnation.epoch] : []),
-  ];
-  const epoch = known.length > 0 ? Math.max(...known) : Math.max(...epochs) + 1;
+  const epoch = epochOf(promised, isHere, server, before);
   const done = doneAt(oldest.incarnation.done, oldest.place, uuids);
   const incarnation: Incarnation = { server: server.identity, epoch, done };
   const { position } = oldest.checkpoint;
   return { ...common, incarnation, checkpoint: { position, incarnation: formatIncarnation(incarnation) } };
+}
+
+/** Of this server's positions: the one that they have already, where all others are of earlier ones. */
+function epochOf(
+  promised: readonly Stored[],
+  isHere: (one: Stored) => boolean,
+  server: Server,
+  before: Opened | null,
+): number {
+  const made = [...promised.map(({ incarnation }) => incarnation), ...(before === null ? [] : [before.incarnation])];
+  const ours = Math.max(0, ...made.filter((one) => one.server === server.identity).map(({ epoch }) => epoch));
+  const latest = Math.max(...promised.map(({ place }) => place.epoch), ...made.map(({ epoch }) => epoch));
+  const taken = promised.some((one) => one.place.epoch === ours && !isHere(one));
+  return ours === latest && !taken ? ours : latest + 1;
 }
 
 const PLACE = { epoch: 1, file: 0, offset: 0, ordinal: 0, begun: 0, gtid: "" };

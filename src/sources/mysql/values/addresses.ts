@@ -18,10 +18,10 @@ export function inet4Text(buffer: Buffer, at: number): string {
   return buffer.subarray(at, at + 4).join(".");
 }
 
-/** The longest run of zero groups becomes `::`; the addresses that hold an IPv4 one end in it. */
+/** The longest run of zero groups, of one too, becomes `::`; the addresses that hold an IPv4 one end in it. */
 export function inet6Text(buffer: Buffer, at: number): string {
   const groups = Array.from({ length: 8 }, (_, i) => buffer.readUInt16BE(at + 2 * i));
-  let best = { start: -1, length: 1 };
+  let best = { start: -1, length: 0 };
   for (let start = 0; start < 8; start += 1) {
     let length = 0;
     while (start + length < 8 && groups[start + length] === 0) length += 1;
