@@ -11,6 +11,9 @@ import { type DescribedModel, rowsSql } from "./models.ts";
 import { chunksOf, type RowChunk } from "./row-chunks.ts";
 import { asSourceError } from "./source-error.ts";
 
+/** Read one after the other, a group at a time is in memory. */
+const GROUP_ROWS = 20_480;
+
 export class StagedRows implements AsyncDisposable {
   readonly #folder: string;
   readonly #resources: Resources;
@@ -29,12 +32,14 @@ export class StagedRows implements AsyncDisposable {
   }
 
   async write(database: Database, described: DescribedModel, after: Cursor | null): Promise<void> {
-    await database.rows(`COPY (${rowsSql(described, after)}) TO ${quoteLiteral(this.#file)} (FORMAT parquet)`);
+    await database.rows(
+      `COPY (${rowsSql(described, after)}) TO ${quoteLiteral(this.#file)} (FORMAT parquet, ROW_GROUP_SIZE ${GROUP_ROWS})`,
+    );
   }
 
   async *read(limit: ChunkLimit, signal: AbortSignal): AsyncGenerator<RowChunk, void, undefined> {
     const duckdb = await loadDuckdb("source.config");
-    const database = await openDatabase(duckdb, null, "READ_ONLY", this.#resources);
+    const database = await openDatabase(duckdb, null, "READ_ONLY", { ...this.#resources, threads: 1 });
     try {
       const chunks = chunksOf(database.connection, `SELECT * FROM read_parquet(${quoteLiteral(this.#file)})`, limit);
       for (;;) {
