@@ -43,7 +43,7 @@ export const CATALOGUE = {
   "source.auth": {
     consequence: "auth",
     meaning: "The source refused the credentials.",
-    hint: "Check user, password and pg_hba.conf; `tailrace check` shows which connection.",
+    hint: "Check user, password and from where the user may connect (PostgreSQL: pg_hba.conf); `tailrace check` shows which connection.",
   },
   "source.tls": {
     consequence: "config",
@@ -116,7 +116,8 @@ export const CATALOGUE = {
   },
   "source.gap.truncate": {
     consequence: "gap",
-    meaning: "A table was truncated, and the sync is told to stop on it.",
+    meaning:
+      "A table was emptied at once (truncated; on MySQL also dropped or renamed), and the sync is told to stop on it.",
     hint: "Set `on_truncate: ignore`, or `tailrace resync SYNC`.",
   },
   "source.gap.purged": {
@@ -206,7 +207,7 @@ export const CATALOGUE = {
     consequence: "row-permanent",
     meaning:
       "The value of the `match` field is null or could not be had, so the record cannot be found at the destination.",
-    hint: "For deletes, make the source send it: `ALTER TABLE … REPLICA IDENTITY FULL`.",
+    hint: "For deletes, make the source send it; `tailrace check` prints the statement (PostgreSQL: `ALTER TABLE … REPLICA IDENTITY FULL`).",
   },
   "delivery.exhausted": {
     consequence: "row-permanent",

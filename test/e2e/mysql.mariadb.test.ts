@@ -1,4 +1,6 @@
 // The whole command, from MariaDB's binary log to a receiver.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli, startCli } from "../support/cli.ts";
 import { orderOf, overlaps, rowsOf } from "../support/ledger-order.ts";
@@ -140,4 +142,62 @@ describe.skipIf(!MARIADB_INSTALLED)("MariaDB to a webhook", () => {
     engine.kill("SIGTERM");
     expect(await engine.exit).toEqual({ code: 0, signal: null });
   }, 120_000);
+
+  test("a query is compared with what was last sent", async () => {
+    await using database = await mariadbDatabase(server);
+    await database.sql(
+      "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT seq, seq % 3 FROM seq_1_to_10",
+    );
+    await using receiver = await startReceiver();
+    await using at = await testProject(`
+sources: { db: { type: mysql, url: "${database.url}" } }
+models: { q: { source: db, sql: q.sql, key: v } }
+destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private: true } }
+syncs: { q: { model: q, destination: receiver, mode: mirror, max_deletes: 100% } }
+`);
+    await writeFile(join(at.folder, "q.sql"), "SELECT v, COUNT(*) AS n FROM t GROUP BY v -- all");
+    await catchUp(at.folder);
+    expect(receiver.counts.acknowledgedRows).toBe(3);
+    await database.sql("DELETE FROM t WHERE v = 1; INSERT INTO t VALUES (99, 2)");
+    await catchUp(at.folder);
+    const rows = [...rowsOf(receiver.ledger.entries)].slice(3).map(({ op, key }) => `${op} ${key}`);
+    expect(rows.toSorted()).toEqual(["delete 1", "upsert 2"]);
+  }, 60_000);
+
+  test("a sync whose destination is down reads for itself, holds back nobody, and catches up", async () => {
+    await using database = await mariadbDatabase(server);
+    await database.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, v text)");
+    await using well = await startReceiver();
+    await using ill = await startReceiver();
+    await using at = await testProject(`
+sources: { db: { type: mysql, url: "${database.url}" } }
+models: { t: { source: db, table: t }, u: { source: db, table: u } }
+destinations:
+  well: { type: webhook, url: "${well.url}", allow_private: true, batch: { format: array, rows: 500 } }
+  ill: { type: webhook, url: "${ill.url}", allow_private: true, batch: { format: array, rows: 500 } }
+syncs:
+  t: { model: t, destination: well, mode: mirror }
+  u: { model: u, destination: ill, mode: mirror }
+`);
+    await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+    await engine.waitFor(/"started"/);
+    await database.sql("INSERT INTO t VALUES (0, 'a'); INSERT INTO u VALUES (0, 'a')");
+    await Promise.all([well, ill].map((each) => each.until(({ counts }) => counts.acknowledgedRows >= 1, 30_000)));
+    await ill.down();
+    for (let i = 0; i < 10; i += 1)
+      for (const table of ["u", "t"])
+        await database.sql(
+          `INSERT INTO ${table} SELECT seq, REPEAT('x', 2000) FROM seq_${1 + i * 1000}_to_${(i + 1) * 1000}`,
+        );
+    await well.until(({ counts }) => counts.acknowledgedRows >= 10_001, 60_000);
+    await engine.waitFor(/of its own|detached/);
+    engine.kill("SIGKILL");
+    await engine.exit;
+    await ill.up();
+    await using again = startCli(["run", "-c", at.folder], { cwd: at.folder });
+    await ill.until(({ ledger }) => fold(ledger.entries).size === 10_001, 60_000);
+    expect(fold(well.ledger.entries).size).toBe(10_001);
+    again.kill("SIGTERM");
+    expect(await again.exit).toEqual({ code: 0, signal: null });
+  }, 150_000);
 });

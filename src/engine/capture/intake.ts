@@ -254,7 +254,7 @@ export class Intake {
     if (this.#sync.onTruncate === "ignore") return;
     throw new TailraceError(
       "source.gap.truncate",
-      `${change.relation.namespace}.${change.relation.name} was truncated; what the destination of \`${this.#sync.name}\` holds of it must be decided on.`,
+      `${change.relation.namespace}.${change.relation.name} was emptied at once (truncated, or dropped); what the destination of \`${this.#sync.name}\` holds of it must be decided on.`,
     );
   }
 }
