@@ -285,7 +285,8 @@ class Builder {
 
   #oneColumn(depth: number, outer: readonly Column[]): string {
     const alias = this.#alias();
-    return `SELECT ${alias}.c0 FROM (${this.query(1, depth + 1, outer)}) AS ${alias}`;
+    const column = this.#choices.of(["c0", "v", "v"]);
+    return `SELECT ${alias}.${column} FROM (${this.query(1, depth + 1, outer)}) AS ${alias}`;
   }
 
   #scalar(columns: readonly Column[], depth: number): string {
