@@ -125,7 +125,7 @@ test("a query reads tables, views and files; rows without a key come last", asyn
   expect(capture).toMatchObject({ kind: "diff", timeDependent: false });
   expect(capture.kind === "diff" && [...capture.triggers!].sort()).toEqual([
     "attached:crm",
-    "database:",
+    "database:w.duckdb",
     "file:notes.json",
     "view:orders",
   ]);

@@ -1,5 +1,5 @@
 // Which files a source has, and which of them each model reads.
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import type { Model } from "../../contracts/model.ts";
 import { type Dependencies, dependenciesOf } from "./dependencies.ts";
 import type { Watched } from "./file-watch.ts";
@@ -23,7 +23,7 @@ export class SourceFiles {
     const { settings, baseDirectory } = this.#readings;
     const { database, views } = await placeOf(settings, baseDirectory);
     const found: Watched[] = views.map(({ name, patterns }) => ({ kind: "view", name, patterns, settles: true }));
-    if (database !== null) found.push(databaseFile("database", "", database));
+    if (database !== null) found.push(databaseFile("database", basename(database), database));
     for (const [name, path] of Object.entries(settings.attach))
       found.push(databaseFile("attached", name, resolve(baseDirectory, path)));
     for (const name of this.#named)

@@ -28,7 +28,7 @@ test("each table is told when its files are written, come or go; a position is m
       [() => rm(folder.file("orders-1.csv")), ["view:orders"]],
       // An atomic replacement, of the same size, by an older file.
       [() => rename(folder.file("new"), folder.file("users.csv")), ["view:users"]],
-      [() => duckdb(folder.file("w.duckdb"), "INSERT INTO t VALUES (1)"), ["database:"]],
+      [() => duckdb(folder.file("w.duckdb"), "INSERT INTO t VALUES (1)"), ["database:w.duckdb"]],
     ] as const) {
       const next = log.changed();
       await write();
@@ -57,7 +57,7 @@ test("each table is told when its files are written, come or go; a position is m
   await using log = reading(third, start.position);
   const batch = await log.next();
   // Of a state of before it is not known which files have changed since.
-  expect([...ids(batch)].sort()).toEqual(["database:", "view:orders", "view:users"]);
+  expect([...ids(batch)].sort()).toEqual(["database:w.duckdb", "view:orders", "view:users"]);
   expect(batch.end > start.position).toBe(true);
   expect(batch.end).toBe((await third.lookup(users, [], NEVER)).high);
   // A branch means the same by a position.
