@@ -1,3 +1,6 @@
+import type { QueryModel } from "./model.ts";
+import type { ChunkLimit, SnapshotChunk } from "./source.ts";
+
 /** A row as it is about to be sent. */
 export interface SentRow {
   /** The row's key, as one text. */
@@ -73,4 +76,52 @@ export interface RowIndexOptions {
    * joined by commas (LENGTH in UTF-16 units). With other parts than before, the index is kept.
    */
   readonly parts: readonly (readonly number[])[];
+}
+
+/** Indexes of rows that lie in the database of the models themselves, which then compares the two: only differences leave it. */
+export interface SourceRowIndexes {
+  /** Whether there is one of this sync. Asks for no rights. */
+  has(sync: string, signal: AbortSignal): Promise<boolean>;
+  /** null: we may not write there. Whoever opened it last is its holder: calls of one before reject with `state.lease_lost`. */
+  open(options: SourceRowIndexOptions, signal: AbortSignal): Promise<SourceRowIndex | null>;
+  /** Removes that of this sync, if there is one. */
+  forget(sync: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface SourceRowIndexOptions extends RowIndexOptions {
+  readonly sync: string;
+  readonly model: QueryModel;
+  /** What is hashed, in this order. */
+  readonly columns: readonly string[];
+  /** What rows are kept out by. With another than before, all rows are offered once. */
+  readonly where: string | null;
+}
+
+export interface SourceRowIndex extends RowIndex {
+  /**
+   * Compares the model with the index, from one snapshot that is begun after the call. Throws `source.model` when rows have no
+   * value in their key.
+   */
+  compare(signal: AbortSignal): Promise<Differences>;
+  /**
+   * These are rows of the model that the destination is not to have: not offered again while they are the same. Those that are in the index
+   * are left out. Each key once.
+   */
+  keepOut(rows: readonly { readonly key: string; readonly hash: string }[]): Promise<void>;
+  /** What it is to hold from the beginning is in it. Until this resolves for one that is new, it counts as not made. */
+  complete(): Promise<void>;
+}
+
+/** What a model and what was sent of it differ in. */
+export interface Differences extends AsyncDisposable {
+  /** Rows that are not in the index, or not so, or not confirmed; and all rows of a key that several have, when one of them is such a row. */
+  readonly changed: number;
+  /** Rows of the index that the model does not have. */
+  readonly gone: number;
+  /** The changed ones, in the order of their keys' bytes. */
+  rows(limit: ChunkLimit, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
+  /** Keys of those that are gone, in that order; a page is bounded. */
+  goneKeys(signal: AbortSignal): AsyncIterable<readonly string[]>;
+  /** All that it brought is dealt with: another `where` has been applied to all rows. */
+  settled(): Promise<void>;
 }

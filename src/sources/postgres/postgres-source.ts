@@ -35,6 +35,7 @@ import { captureQuery, readQueries } from "./query-capture.ts";
 import { QueryReader } from "./query-reader.ts";
 import { scan } from "./scan.ts";
 import { SnapshotReader } from "./snapshot.ts";
+import { SourceIndexes } from "./source-index.ts";
 import { SqlSession } from "./sql-session.ts";
 import { streamCatalogue } from "./stream-catalogue.ts";
 
@@ -52,12 +53,16 @@ export class PostgresSource implements Source {
   /** Backfills may hold it for seconds; what the stream asks has a session of its own. */
   readonly #reads: SqlSession;
   readonly #side: SqlSession;
-  /** For the SQL of models, kept warm: what it runs again and again is planned once. */
+  /** For the SQL of models. */
   readonly #queries: SqlSession;
+  /** For what live queries ask again and again, kept warm: it is planned once, and waits for nothing else. */
+  readonly #live: SqlSession;
   readonly #mark: LogMark;
   readonly #snapshots: SnapshotReader;
   readonly #queryReader: QueryReader;
   readonly #replication: Replication;
+  readonly #indexSession: SqlSession;
+  readonly rowIndexes: SourceIndexes;
   /** Of the queries, by name, when it was opened. */
   #meanings: ReadonlyMap<string, string> = new Map();
 
@@ -74,15 +79,25 @@ export class PostgresSource implements Source {
     this.#reads = new SqlSession(open);
     this.#side = new SqlSession(open);
     this.#queries = new SqlSession((signal) => this.#connect(signal, true), QUERY_SILENT_AFTER_MS);
+    this.#live = new SqlSession((signal) => this.#connect(signal, true));
     const versions = new RelationVersions();
     this.#mark = new LogMark(this.#reads);
     this.#snapshots = new SnapshotReader(this.#reads, this.#describing, versions, this.#mark);
-    this.#queryReader = new QueryReader(this.#queries, this.#names.publication, versions, this.#mark);
+    const { publication } = this.#names;
+    this.#queryReader = new QueryReader(this.#queries, this.#live, publication, versions, this.#mark);
+    this.#indexSession = new SqlSession(open);
+    this.rowIndexes = new SourceIndexes({
+      project: context.project,
+      session: this.#indexSession,
+      open: (signal) => this.#connect(signal, true),
+      reader: this.#queryReader,
+      mark: (signal) => this.#mark.note(signal),
+    });
     this.#replication = new Replication({
       connect: (replication: boolean, signal: AbortSignal) =>
         connect(settings, { replication, signal, baseDirectory } satisfies ConnectOptions),
       side: this.#side,
-      beside: [this.#side, this.#reads, this.#queries],
+      beside: [this.#side, this.#reads, this.#queries, this.#live],
       catalogue: streamCatalogue(this.#side),
       versions,
       log: context.log,
@@ -114,7 +129,7 @@ export class PostgresSource implements Source {
   }
 
   async capture(model: Model, signal: AbortSignal): Promise<Capture> {
-    return model.kind === "table" ? { kind: "log" } : captureQuery(model, this.#queryReader, this.#queries, signal);
+    return model.kind === "table" ? { kind: "log" } : captureQuery(model, this.#queryReader, this.#live, signal);
   }
 
   async #readModels(models: readonly Model[], signal: AbortSignal): Promise<ReadModels> {
@@ -214,12 +229,13 @@ export class PostgresSource implements Source {
     return this.#replication.forget(signal);
   }
 
-  holdings(branches: readonly string[], signal: AbortSignal): Promise<readonly Holding[]> {
-    return this.#replication.holdings(branches, signal);
+  async holdings(branches: readonly string[], signal: AbortSignal): Promise<readonly Holding[]> {
+    const slots = await this.#replication.holdings(branches, signal);
+    return [...slots, ...(await this.rowIndexes.holdings(branches, signal))];
   }
 
-  release(name: string, signal: AbortSignal): Promise<void> {
-    return this.#replication.release(name, signal);
+  async release(name: string, signal: AbortSignal): Promise<void> {
+    if (!(await this.rowIndexes.release(name, signal))) await this.#replication.release(name, signal);
   }
 
   async explain(model: Model, signal: AbortSignal): Promise<CaptureExplanation> {
@@ -233,6 +249,7 @@ export class PostgresSource implements Source {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#replication[Symbol.asyncDispose]();
-    await Promise.all([this.#reads, this.#side, this.#queries].map((session) => session[Symbol.asyncDispose]()));
+    const sessions = [this.#reads, this.#side, this.#queries, this.#live, this.#indexSession];
+    await Promise.all(sessions.map((session) => session[Symbol.asyncDispose]()));
   }
 }

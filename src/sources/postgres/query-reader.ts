@@ -20,16 +20,24 @@ import { visibility } from "./visibility.ts";
 /** The best way to read rows by key may be another one when an index was made. */
 const LEARN_AGAIN_AFTER_MS = 600_000;
 
+export interface BegunQuery {
+  readonly described: DescribedQuery;
+  readonly relation: Relation;
+  readonly snapshot: string;
+}
+
 export class QueryReader {
   readonly #session: SqlSession;
+  readonly #live: SqlSession;
   readonly #versions: RelationVersions;
   readonly #mark: LogMark;
   readonly #publication: string;
   readonly #known = new Map<string, { readonly known: KnownQuery; readonly atMs: number }>();
 
-  /** `session`: for models; `mark`: on another one. */
-  constructor(session: SqlSession, publication: string, versions: RelationVersions, mark: LogMark) {
+  /** Both sessions are for models; `live`: for what is never long. `mark`: on another one. */
+  constructor(session: SqlSession, live: SqlSession, publication: string, versions: RelationVersions, mark: LogMark) {
     this.#session = session;
+    this.#live = live;
     this.#publication = publication;
     this.#versions = versions;
     this.#mark = mark;
@@ -64,7 +72,9 @@ export class QueryReader {
     for (let tries = 0; ; tries += 1) {
       // A table or view of it was altered: the rows may be of another shape, or of another query.
       const known = await this.know(model, signal, tries > 0);
-      const found = await this.#session.use(signal, (client) => lookUp(client, known, keys));
+      // A query that is compared may have to be evaluated as a whole for it: no other waits for that.
+      const session = known.because.length === 0 ? this.#live : this.#session;
+      const found = await session.use(signal, (client) => lookUp(client, known, keys));
       if (found !== null && found.fingerprint === known.described.fingerprint) {
         const { rows, lsn, snapshot } = found;
         const relation = this.#versions.intern(known.described.relation);
@@ -74,25 +84,30 @@ export class QueryReader {
     }
   }
 
-  /**
-   * A transaction on `client` for all rows after `after`. The locks come before the snapshot: a table that is rewritten or truncated
-   * after it looks empty to it.
-   */
+  /** A transaction on `client` for all rows after `after`. */
   async beginScan(client: pg.Client, model: QueryModel, after: Cursor | null): Promise<BegunScan> {
+    const { described, relation, snapshot } = await this.begin(client, model, "READ ONLY");
+    sameKey(model, after, relation);
+    return { relation, snapshot, query: scanQuery(model, described, after), normalise: described.normalise };
+  }
+
+  /**
+   * A transaction on `client` that has its snapshot. The locks come before that: a table that is rewritten or truncated after it looks empty
+   * to it.
+   */
+  async begin(client: pg.Client, model: QueryModel, access: "READ ONLY" | "READ WRITE"): Promise<BegunQuery> {
     for (let tries = 0; ; tries += 1) {
       const described = await describeQuery(client, model);
       const lockable = described.reads.filter(({ kind, readable }) => readable && "rpv".includes(kind));
       const lock =
         lockable.length === 0 ? "" : `LOCK TABLE ${lockable.map(({ sql }) => sql).join(", ")} IN ACCESS SHARE MODE;`;
       const results = (await client.query(
-        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${lock}
+        `BEGIN ISOLATION LEVEL REPEATABLE READ ${access}; ${lock}
          SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot, ${fingerprintSql(described.reads)} AS fingerprint`,
       )) as unknown as pg.QueryResult<{ snapshot: string; fingerprint: string }>[];
       const { snapshot, fingerprint } = results.at(-1)!.rows[0]!;
       if (fingerprint === described.fingerprint) {
-        const relation = this.#versions.intern(described.relation);
-        sameKey(model, after, relation);
-        return { relation, snapshot, query: scanQuery(model, described, after), normalise: described.normalise };
+        return { described, relation: this.#versions.intern(described.relation), snapshot };
       }
       await client.query("ROLLBACK");
       if (tries >= 3) throw alteredAgain(model);
