@@ -1,6 +1,7 @@
 // Whether the log is unbroken: purged, reset, restored, another server. Each has a server of its own.
 import { cp, rm } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { startTcpProxy } from "../../../test/support/tcp-proxy.ts";
 import { MARIADB_INSTALLED, type Mariadb, mariadbDatabase } from "../../../test/support/mariadb.ts";
 import {
   count,
@@ -123,7 +124,8 @@ describe.skipIf(!MARIADB_INSTALLED)("continuity", () => {
         "MASTER_PASSWORD = 'tailrace', MASTER_USE_GTID = slave_pos; START SLAVE",
     );
     await database.sql(CREATE);
-    await using source = mysqlSource(database.url);
+    await using proxy = await startTcpProxy({ host: "127.0.0.1", port: primary.port });
+    await using source = mysqlSource(proxy.through(database.url));
     const start = await source.open([T], [], signal);
     await database.sql("INSERT INTO t VALUES (1, 1)");
     await database.sql("INSERT INTO t VALUES (2, 2), (3, 3)");
@@ -137,9 +139,19 @@ describe.skipIf(!MARIADB_INSTALLED)("continuity", () => {
     await expect
       .poll(async () => (await there.rows(`SELECT count(*) AS n FROM ${database.name}.t`))[0]!["n"])
       .toBe("4");
-    await primary.stop();
     await there.sql("STOP SLAVE");
     await there.sql(`INSERT INTO ${database.name}.t VALUES (5, 5)`);
+
+    // A source that runs: rows of the other server wait until its log is read.
+    const rows = { rows: 10, bytes: 1e6 };
+    expect((await source.snapshot(T, null, rows, signal)).rows).toHaveLength(4);
+    proxy.target({ host: "127.0.0.1", port: replica.port });
+    proxy.cutAll();
+    const other = source.snapshot(T, null, rows, signal).catch(() => source.snapshot(T, null, rows, signal));
+    await expect(other).rejects.toMatchObject({ code: "source.unreachable" });
+    await source.open([T], [start], signal);
+    expect(ids((await readUntil(source, before.end, count(1))).changes)).toEqual(["5"]);
+    expect((await source.snapshot(T, null, rows, signal)).rows).toHaveLength(5);
 
     const url = replica.url(database.name);
     const after = async (position: string): Promise<readonly unknown[]> => {

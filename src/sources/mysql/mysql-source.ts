@@ -70,7 +70,7 @@ export class MysqlSource implements Source {
       connect: open,
       versions,
       database: this.#database,
-      epoch: () => this.#replication.epoch,
+      reading: () => this.#replication.reading,
     });
   }
 

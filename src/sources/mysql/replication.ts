@@ -16,6 +16,7 @@ import type { ReadFrom } from "./read-from.ts";
 import { readBatches } from "./reader.ts";
 import type { RelationVersions } from "../../kit/relation-versions.ts";
 import { readCharsets } from "./server.ts";
+import type { Reading } from "./snapshot.ts";
 import { asSourceError } from "./source-error.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { TableShapes } from "./table-shapes.ts";
@@ -92,9 +93,9 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  /** Of the server that is read, or will be. */
-  get epoch(): number {
-    return this.#opened?.incarnation.epoch ?? 1;
+  get reading(): Reading {
+    const incarnation = this.#opened?.incarnation;
+    return { epoch: incarnation?.epoch ?? 1, server: incarnation?.server ?? null };
   }
 
   /** MySQL: the transactions that the log has brought. */

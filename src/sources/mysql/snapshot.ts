@@ -30,7 +30,14 @@ export interface SnapshotReaderOptions {
   readonly connect: (signal: AbortSignal) => Promise<Connection>;
   readonly versions: RelationVersions;
   readonly database: string | undefined;
-  readonly epoch: () => number;
+  /** The server whose log is read, or will be. */
+  readonly reading: () => Reading;
+}
+
+export interface Reading {
+  readonly epoch: number;
+  /** See Server.identity; null: not opened yet. */
+  readonly server: string | null;
 }
 
 interface Known {
@@ -45,7 +52,7 @@ export class SnapshotReader {
   readonly #known = new Map<string, Known>();
   /** Bytes of a row, as last seen, by relation. */
   readonly #rowBytes = new Map<string, number>();
-  #server: Server | null = null;
+  readonly #servers = new WeakMap<Connection, Server>();
 
   constructor(options: SnapshotReaderOptions) {
     this.#options = options;
@@ -77,7 +84,7 @@ export class SnapshotReader {
     signal.addEventListener("abort", cut, { once: true });
     try {
       const known = await this.#describe(connection, model);
-      const snapshot = await beginSnapshot(connection, await this.#serverOf(connection), this.#options.epoch());
+      const snapshot = await this.#begin(connection);
       for (let next = after; ;) {
         const chunk = await this.#read(connection, model, known, snapshot, next, limit);
         yield chunk;
@@ -126,8 +133,21 @@ export class SnapshotReader {
     return known;
   }
 
-  async #serverOf(connection: Connection): Promise<Server> {
-    return (this.#server ??= await readServer(connection));
+  /**
+   * Begins a transaction with its snapshot. Where another server has begun to answer, its places in the log mean nothing beside those
+   * that are read: not before the log is opened there too.
+   */
+  async #begin(connection: Connection): Promise<Snapshot> {
+    const server = this.#servers.get(connection) ?? (await readServer(connection));
+    this.#servers.set(connection, server);
+    const reading = this.#options.reading();
+    if (reading.server !== null && reading.server !== server.identity) {
+      throw new TailraceError(
+        "source.unreachable",
+        "another server answers than the one whose log is read; waiting until the log is read there",
+      );
+    }
+    return beginSnapshot(connection, server, reading.epoch);
   }
 
   /** Runs `work` in a transaction with its snapshot; anew, when the table was altered meanwhile. */
@@ -138,7 +158,7 @@ export class SnapshotReader {
   ): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       const known = this.#known.get(model.name) ?? (await this.#describe(connection, model));
-      const snapshot = await beginSnapshot(connection, await this.#serverOf(connection), this.#options.epoch());
+      const snapshot = await this.#begin(connection);
       try {
         const result = await work(known, snapshot);
         if (!connection.isCut) await connection.rows("COMMIT");
