@@ -1,6 +1,8 @@
 import type { Log } from "../contracts/log.ts";
 import type { Sync } from "../contracts/sync.ts";
 import { Alerts } from "./alerts/alerts.ts";
+import { followDbt } from "./dbt/follow.ts";
+import { Timetable } from "../engine/rows/timetable.ts";
 import { UNOBSERVED } from "../engine/observer.ts";
 import type { Config } from "./config/load.ts";
 import { History } from "./history/history.ts";
@@ -28,6 +30,9 @@ export async function run(
   await using alerts = options.once ? null : new Alerts(config, log);
   await using history = config.history === null ? null : new History(config.history, log);
   await using sources = new AsyncDisposableStack();
+  const timetables = new Map(
+    config.syncs.map((sync) => [sync.name, new Timetable(sync.model.diff.schedule, Date.now())]),
+  );
   const runners = [...Map.groupBy(config.syncs, (sync) => sync.model.source)].map(
     ([name, syncs]: [string, Sync[]]) =>
       new SourceRunner({
@@ -38,11 +43,27 @@ export async function run(
         store,
         failures: config.failures,
         observer: (sync) => history?.observer(sync) ?? UNOBSERVED,
+        timetable: (sync) => timetables.get(sync.name)!,
         log,
         onReport: alerts?.see.bind(alerts),
         once: options.once,
       }),
   );
+  await using dbt = new AsyncDisposableStack();
+  if (config.dbt !== null && !options.once) {
+    const over = new AbortController();
+    const following = followDbt(config.dbt, {
+      signal: AbortSignal.any([options.signal, over.signal]),
+      log,
+      onBuilt: (models) => {
+        for (const { name, model } of config.syncs) if (models.has(model.name)) timetables.get(name)!.ask();
+      },
+    });
+    dbt.defer(async () => {
+      over.abort();
+      await following;
+    });
+  }
   // A source that fails for good must not take the others with it: all are waited for, then the first failure is told.
   const results = await Promise.allSettled(runners.map((runner) => runner.run(options.signal)));
   for (const result of results) if (result.status === "rejected") throw result.reason;

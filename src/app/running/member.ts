@@ -13,7 +13,7 @@ import { Pipeline, type PipelineOptions } from "../../engine/pipeline.ts";
 import type { Mapping } from "../../engine/mapping/compile.ts";
 import { rowIdentity } from "../../engine/rows/hashed-columns.ts";
 import { RowCapture, type RowCaptureOptions } from "../../engine/rows/row-capture.ts";
-import { Timetable } from "../../engine/rows/timetable.ts";
+import type { Timetable } from "../../engine/rows/timetable.ts";
 import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
@@ -51,6 +51,8 @@ export class Member implements AsyncDisposable {
     readonly failures: FailureKeeper;
     readonly observer: Observer;
     readonly log: Log;
+    /** When its model is compared, where it is. */
+    readonly timetable: Timetable;
     readonly onReport?: ReportListener | undefined;
   }) {
     this.sync = options.sync;
@@ -58,7 +60,7 @@ export class Member implements AsyncDisposable {
     this.failures = options.failures;
     this.#observer = options.observer;
     this.#deletes = new DeleteGuard(options.sync.maxDeletes);
-    this.#timetable = new Timetable(options.sync.model.diff.schedule, Date.now());
+    this.#timetable = options.timetable;
     this.state = options.state;
     this.#log = options.log;
     this.#onReport = options.onReport;
@@ -171,7 +173,11 @@ export class Member implements AsyncDisposable {
             ? sync.backfill || capture.kind !== "log"
               ? { generation: this.state.generation, after: null, rows: 0 }
               : null
-            : checkpoint.backfill,
+            : // Another query than before: all its rows are compared with what was sent.
+              (checkpoint.backfill ??
+              (capture.kind === "log" || (source.sameModel?.(sync.model, checkpoint) ?? true)
+                ? null
+                : { generation: this.state.generation, after: null, rows: 0, removing: true })),
       };
       await this.lease.commit({ checkpoint });
       await this.reload();

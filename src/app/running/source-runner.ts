@@ -6,6 +6,7 @@ import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
 import type { StateStore } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Observer } from "../../engine/observer.ts";
+import type { Timetable } from "../../engine/rows/timetable.ts";
 import type { FailureSettings } from "../config/config.ts";
 import type { Destinations } from "./destinations.ts";
 import { FailureKeeper } from "./failure-keeper.ts";
@@ -21,6 +22,8 @@ export interface SourceRunnerOptions {
   readonly failures: FailureSettings;
   /** Who is told what happens to a sync's rows. */
   readonly observer: (sync: string) => Observer;
+  /** When a sync's model is compared, where it is. */
+  readonly timetable: (sync: Sync) => Timetable;
   readonly log: Log;
   readonly onReport?: ReportListener | undefined;
   /** Catch up with what is committed now, then end. */
@@ -95,7 +98,8 @@ export class SourceRunner implements FeedOwner {
       const failures = new FailureKeeper({ store, lease, settings: this.#options.failures, log });
       const observer = this.#options.observer(sync.name);
       const { onReport } = this.#options;
-      this.#members.push(new Member({ sync, lease, state, failures, observer, log, onReport }));
+      const timetable = this.#options.timetable(sync);
+      this.#members.push(new Member({ sync, lease, state, failures, observer, log, timetable, onReport }));
     }
   }
 

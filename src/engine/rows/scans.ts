@@ -62,6 +62,7 @@ export class Scans {
 
   constructor(options: ScansOptions) {
     this.#options = options;
+    options.timetable.onAsked = () => this.#wake?.();
   }
 
   /** A comparison is due. `item` is finished with it; `transactions` it must see; `since`: when that was committed, µs since the epoch. */
@@ -152,10 +153,11 @@ export class Scans {
   async #load(load: FirstLoad, signal: AbortSignal): Promise<void> {
     const { host, removals, timetable, ended } = this.#options;
     const isResync = host.generation > 0;
-    timetable.began(Date.now());
+    timetable.began(Date.now(), load.after !== null);
     // Of rows that were found before a restart, it is not known any more that they were.
-    const seen = load.after === null ? new PlaceSet() : null;
-    if (!load.rowsRead) {
+    const { rowsRead } = load;
+    const seen = load.after === null && !rowsRead ? new PlaceSet() : null;
+    if (!rowsRead) {
       await this.#loadRows(load, seen, signal);
       load.end(isResync);
     }
@@ -163,7 +165,7 @@ export class Scans {
       const whole = new Whole([load.removal()]);
       await removals.run("resync", seen, whole, signal);
       whole.done();
-    } else if (isResync) this.ask(load.removal());
+    } else if (isResync || rowsRead) this.ask(load.removal());
     ended();
   }
 
