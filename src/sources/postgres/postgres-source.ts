@@ -26,7 +26,7 @@ import { explain } from "./explain.ts";
 import { explainQuery } from "./explain-query.ts";
 import { LogMark } from "./log-mark.ts";
 import { branchName, objectName } from "./object-names.ts";
-import { RelationVersions } from "./relation-versions.ts";
+import { RelationVersions } from "../../kit/relation-versions.ts";
 import { Replication } from "./replication.ts";
 import { type Settings, schemasOf } from "./settings.ts";
 import { settle } from "./settle.ts";

@@ -11,7 +11,7 @@ import { type KnownQuery, knowQuery } from "./known-query.ts";
 import type { LogMark } from "./log-mark.ts";
 import { parseLsn, positionAt } from "./position.ts";
 import { lookUp } from "./query-lookup.ts";
-import type { RelationVersions } from "./relation-versions.ts";
+import type { RelationVersions } from "../../kit/relation-versions.ts";
 import type { BegunScan } from "./scan.ts";
 import { sameKey } from "./snapshot.ts";
 import type { SqlSession } from "./sql-session.ts";

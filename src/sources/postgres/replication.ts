@@ -22,7 +22,7 @@ import {
 } from "./publication.ts";
 import { type PublishedTable, type ReadModels, findTables } from "./published-table.ts";
 import { readBatches } from "./reader.ts";
-import type { RelationVersions } from "./relation-versions.ts";
+import type { RelationVersions } from "../../kit/relation-versions.ts";
 import { ReplicationStream } from "./replication-stream.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { type Slot, copySlot, createSlot, dropSlot, listSlots, readSlot } from "./slot.ts";

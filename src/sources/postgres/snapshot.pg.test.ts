@@ -9,7 +9,7 @@ import { type TestDatabase, testDatabase } from "../../../test/support/postgres.
 import { connect } from "./connection.ts";
 import { lsnOf, parseLsn } from "./position.ts";
 import { LogMark } from "./log-mark.ts";
-import { RelationVersions } from "./relation-versions.ts";
+import { RelationVersions } from "../../kit/relation-versions.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
 import { tableModel } from "../../../test/support/models.ts";

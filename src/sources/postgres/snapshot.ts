@@ -9,7 +9,7 @@ import { sqlState } from "../../kit/postgres/errors.ts";
 import { type DescribeOptions, type DescribedModel, describe } from "./describe.ts";
 import type { LogMark } from "./log-mark.ts";
 import { ROW_BYTES, readRows } from "./read-rows.ts";
-import type { RelationVersions } from "./relation-versions.ts";
+import type { RelationVersions } from "../../kit/relation-versions.ts";
 import type { BegunScan } from "./scan.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { beginQuery, chunkQuery, lookupQuery } from "./table-queries.ts";

@@ -8,7 +8,7 @@ import type { RowShape } from "./pgoutput.ts";
 import { keyOf } from "./describe.ts";
 import type { PublishedTable } from "./published-table.ts";
 import type { RelationMessage, RelationMessageColumn } from "./relation-message.ts";
-import type { RelationVersions } from "./relation-versions.ts";
+import type { RelationVersions } from "../../kit/relation-versions.ts";
 
 /** How a column's texts are read. */
 export interface ReadColumn {

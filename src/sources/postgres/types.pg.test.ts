@@ -6,7 +6,7 @@ import { type TestDatabase, testDatabase } from "../../../test/support/postgres.
 import { TYPE_CORPUS, corpusTable } from "../../../test/support/type-corpus.ts";
 import { close, connect } from "./connection.ts";
 import { LogMark } from "./log-mark.ts";
-import { RelationVersions } from "./relation-versions.ts";
+import { RelationVersions } from "../../kit/relation-versions.ts";
 import { SnapshotReader } from "./snapshot.ts";
 import { SqlSession } from "./sql-session.ts";
 import { columnFor, loadTypes } from "./types.ts";

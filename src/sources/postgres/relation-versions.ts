@@ -1,1 +1,0 @@
-export { RelationVersions } from "../../kit/relation-versions.ts";
