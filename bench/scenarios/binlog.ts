@@ -4,7 +4,6 @@ import { mysqlSource, startBinlogServer, tableModel } from "../../test/support/m
 import type { BinlogReading } from "../floor/binlog.ts";
 import { startFloor } from "../floor/run.ts";
 import { figure } from "../support/report.ts";
-import { median } from "../support/statistics.ts";
 import type { Measured, Scenario, Setting } from "./scenario.ts";
 
 const PER_TRANSACTION = 100;
@@ -23,7 +22,7 @@ const TABLE = `CREATE TABLE rows_in (
 async function run({ quick, say }: Setting): Promise<Measured> {
   if (!MARIADB_INSTALLED) throw new Error("MariaDB is not installed (Debian: apt-get install mariadb-server)");
   const rows = quick ? 50_000 : 1_000_000;
-  const rounds = quick ? 1 : 3;
+  const rounds = quick ? 1 : 5;
   await using server = await startBinlogServer();
   await using database = await mariadbDatabase(server);
   await database.sql(TABLE);
@@ -60,15 +59,15 @@ async function run({ quick, say }: Setting): Promise<Measured> {
   }
   return {
     figures: [
-      figure("rows out of the binary log", median(perSecond.source), "rows/s", {
-        floor: median(perSecond.library),
+      figure("rows out of the binary log", Math.max(...perSecond.source), "rows/s", {
+        floor: Math.max(...perSecond.library),
         required: [{ of: "ratio", is: ">=", than: 0.7 }],
       }),
       figure("memory of the reader", Math.max(...rssMb), "MB"),
     ],
     method: [
       `${rows.toLocaleString("en-US")} rows of 10 columns in transactions of ${PER_TRANSACTION}, read from the start to the last row by a process that does nothing else; the two readers take`,
-      `turns, ${rounds} rounds each, medians. The library makes numbers, Dates and objects of the values, and does not verify checksums; the source makes their texts and positions, and verifies.`,
+      `turns, ${rounds} rounds each; of each its quietest round. The library makes numbers, Dates and objects of the values, and does not verify checksums; the source makes their texts and positions, and verifies.`,
     ],
     detail: { perSecond, rssMb },
   };
