@@ -1,4 +1,4 @@
-import type { IndexedRow, RowIndex } from "../../contracts/row-index.ts";
+import type { RowIndex, RowPage } from "../../contracts/row-index.ts";
 import type { HeldDeletes } from "../../contracts/state.ts";
 import type { KeyValues } from "../../contracts/source.ts";
 import type { CaptureHost } from "../capture/capturing.ts";
@@ -35,13 +35,15 @@ export class Removals {
     this.#options = options;
   }
 
-  /** Throws `delivery.too_many_deletes`. */
-  async run(by: "resync" | "diff", seen: PlaceSet, whole: Whole, signal: AbortSignal): Promise<void> {
+  /** `unfound`: keys of rows that were sent and that the scan has not found. Throws `delivery.too_many_deletes`. */
+  async run(by: "resync" | "diff", unfound: Unfound, whole: Whole, signal: AbortSignal): Promise<void> {
     const { host, turns, reader } = this.#options;
     const approved = this.#isApproved(by);
-    if (!approved) await this.#ask(by, seen, signal);
-    const purpose = { by: "scan", transaction: null, generation: null, quiet: false } as const;
-    await this.#eachUnseen(seen, signal, async (keys) => {
+    if (!approved) await this.#ask(by, unfound, signal);
+    // What a resync removes yields to live changes, as its rows do.
+    const reason = by === "resync" ? "backfill" : "scan";
+    const purpose = { by: reason, transaction: null, generation: null, quiet: false } as const;
+    await this.#each(unfound, signal, async (keys) => {
       await reader.room(signal);
       await turns.take(() => reader.read(keys, () => whole.part(), [], purpose, signal));
     });
@@ -55,15 +57,15 @@ export class Removals {
   }
 
   /** Reads what is not needed otherwise only when there may be too many. */
-  async #ask(by: "resync" | "diff", seen: PlaceSet, signal: AbortSignal): Promise<void> {
+  async #ask(by: "resync" | "diff", unfound: Unfound, signal: AbortSignal): Promise<void> {
     const { guard, host, index, reader } = this.#options;
     if (guard === null) return;
     const of = index.rows;
     let unseen = 0;
-    await this.#eachUnseen(seen, signal, async (keys) => void (unseen += keys.size));
+    await this.#each(unfound, signal, async (keys) => void (unseen += keys.size));
     if (unseen <= guard.allowed(of)) return;
     let gone = 0;
-    await this.#eachUnseen(seen, signal, async (keys) => {
+    await this.#each(unfound, signal, async (keys) => {
       const { mapping, rows } = reader.rowsOf(await reader.lookup([...keys.values()], [], signal));
       gone += keys.size;
       const { filter } = mapping;
@@ -72,20 +74,32 @@ export class Removals {
     if (gone > guard.allowed(of)) await host.hold(by, { rows: gone, of });
   }
 
-  async #eachUnseen(
-    seen: PlaceSet,
+  async #each(
+    unfound: Unfound,
     signal: AbortSignal,
     take: (keys: ReadonlyMap<string, KeyValues>) => Promise<void>,
   ): Promise<void> {
-    const { index, comparison, keyColumns } = this.#options;
-    const isUnseen = ({ key, place }: IndexedRow): boolean => !seen.has(place) && !comparison.has(key);
-    for (let after: string | null = null, last = false; !last;) {
-      const page = await index.page(after);
+    const { comparison, keyColumns } = this.#options;
+    for await (const page of unfound(signal)) {
       signal.throwIfAborted();
-      const keys = new Map(page.rows.filter(isUnseen).map(({ key }) => [key, textsOfKey(key, keyColumns)]));
-      if (keys.size > 0) await take(keys);
-      after = page.next;
-      last = after === null;
+      const keys = page.filter((key) => !comparison.has(key));
+      if (keys.length > 0) await take(new Map(keys.map((key) => [key, textsOfKey(key, keyColumns)])));
     }
   }
+
+  /** Rows of the index whose place a scan has not seen. */
+  unseen(seen: PlaceSet): Unfound {
+    const { index } = this.#options;
+    return async function* () {
+      for (let after: string | null = null, last = false; !last;) {
+        const page: RowPage = await index.page(after);
+        yield page.rows.filter(({ place }) => !seen.has(place)).map(({ key }) => key);
+        after = page.next;
+        last = after === null;
+      }
+    };
+  }
 }
+
+/** Bounded pages of keys, the same each time. */
+export type Unfound = (signal: AbortSignal) => AsyncIterable<readonly string[]>;
