@@ -3,7 +3,7 @@ import type { Log } from "../../src/contracts/log.ts";
 import type { TableModel } from "../../src/contracts/model.ts";
 import type { SourceCheckpoint } from "../../src/contracts/source.ts";
 import { connect } from "../../src/sources/postgres/connection.ts";
-import { RelationVersions } from "../../src/sources/postgres/relation-versions.ts";
+import { RelationVersions } from "../../src/kit/relation-versions.ts";
 import { Replication, type ReplicationOptions } from "../../src/sources/postgres/replication.ts";
 import { SqlSession } from "../../src/sources/postgres/sql-session.ts";
 import { streamCatalogue } from "../../src/sources/postgres/stream-catalogue.ts";
