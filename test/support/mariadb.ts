@@ -119,14 +119,13 @@ export interface MariadbDatabase extends AsyncDisposable {
   rows(text: string, values?: readonly string[]): Promise<Record<string, string | null>[]>;
 }
 
-export async function mariadbDatabase(server: Mariadb): Promise<MariadbDatabase> {
+export async function mariadbDatabase(server: Pick<Mariadb, "url">): Promise<MariadbDatabase> {
   const name = `t_${randomBytes(6).toString("hex")}`;
   const connection = await createConnection({
-    ...LOGIN,
-    port: server.port,
+    uri: server.url(),
     charset: "utf8mb4",
     multipleStatements: true,
-    typeCast: (field) => field.string(),
+    typeCast: (field) => field.string("utf8"),
   });
   // A test that crashes the server must not crash with it.
   connection.on("error", () => {});
@@ -146,8 +145,6 @@ export async function mariadbDatabase(server: Mariadb): Promise<MariadbDatabase>
     },
   };
 }
-
-const LOGIN = { host: "127.0.0.1", user: "tailrace", password: "tailrace" } as const;
 
 /** Throw-away data: no waiting for the disk. */
 const DEFAULT_SETTINGS: Readonly<Record<string, string>> = {

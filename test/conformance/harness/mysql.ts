@@ -7,19 +7,37 @@ import type { State } from "../../support/oracle.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import type { Counterpart, DestinationHarness } from "../counterpart.ts";
 
+/** A MySQL of your own, as a user who may do everything: `mysql://…`. */
+const GIVEN = process.env["TEST_MYSQL_URL"];
+
 // One for all counterparts, as long as there is one: it takes seconds to make.
 let server: Promise<Mariadb> | null = null;
 let users = 0;
 
-async function start(password: string): Promise<Counterpart> {
+async function startOnMariadb(password: string): Promise<Counterpart> {
   users += 1;
   const running = await (server ??= startMariadb());
+  return start(running, password, async () => {
+    users -= 1;
+    if (users > 0) return;
+    server = null;
+    await running[Symbol.asyncDispose]();
+  });
+}
+
+async function startOnGiven(password: string): Promise<Counterpart> {
+  const url = (database = ""): string => new URL(`/${database}`, GIVEN).href;
+  return start({ url }, password, () => Promise.resolve());
+}
+
+async function start(running: Pick<Mariadb, "url">, password: string, end: () => Promise<void>): Promise<Counterpart> {
   const database = await mariadbDatabase(running);
   const user = `c_${randomBytes(6).toString("hex")}`;
   await database.sql(
     `CREATE USER ${user}@'%' IDENTIFIED BY '${password}'; GRANT ALL ON ${database.name}.* TO ${user}@'%'`,
   );
-  const proxy = await startTcpProxy({ host: "127.0.0.1", port: running.port });
+  const address = new URL(database.url);
+  const proxy = await startTcpProxy({ host: address.hostname, port: Number(address.port || 3306) });
   const url = new URL(proxy.through(database.url));
   url.username = user;
   url.password = password;
@@ -49,10 +67,7 @@ async function start(password: string): Promise<Counterpart> {
       await proxy[Symbol.asyncDispose]();
       await database.sql(`DROP USER ${user}@'%'`);
       await database[Symbol.asyncDispose]();
-      users -= 1;
-      if (users > 0) return;
-      server = null;
-      await running[Symbol.asyncDispose]();
+      await end();
     },
   };
 }
@@ -74,12 +89,25 @@ function stateOf({ match }: Target, rows: readonly Record<string, string | null>
   );
 }
 
-const harness: DestinationHarness = {
-  name: "MariaDB 10.11",
-  missing: MARIADB_INSTALLED ? undefined : "MariaDB is not installed (Debian: apt-get install mariadb-server)",
-  waived: {},
-  unstorable: { seen_at: ["infinity", "-infinity"] },
-  start,
-};
+const harnesses: readonly DestinationHarness[] = [
+  {
+    name: "MariaDB 10.11",
+    missing: MARIADB_INSTALLED ? undefined : "MariaDB is not installed (Debian: apt-get install mariadb-server)",
+    waived: {},
+    unstorable: { seen_at: ["infinity", "-infinity"] },
+    start: startOnMariadb,
+  },
+  {
+    name: "MySQL",
+    missing: GIVEN === undefined ? "TEST_MYSQL_URL names no MySQL" : undefined,
+    waived: {},
+    // MySQL's JSON keeps numbers as doubles.
+    unstorable: {
+      seen_at: ["infinity", "-infinity"],
+      doc: ['{"n": 12345678901234567890.0123456789, "s": "\\"é"}'],
+    },
+    start: startOnGiven,
+  },
+];
 
-export default [harness];
+export default harnesses;
