@@ -11,11 +11,11 @@ import type { Observer } from "../../engine/observer.ts";
 import { parseProgress } from "../../engine/progress/stored-progress.ts";
 import { Pipeline, type PipelineOptions } from "../../engine/pipeline.ts";
 import type { Mapping } from "../../engine/mapping/compile.ts";
-import { rowIdentity } from "../../engine/rows/hashed-columns.ts";
 import { RowCapture, type RowCaptureOptions } from "../../engine/rows/row-capture.ts";
 import type { Timetable } from "../../engine/rows/timetable.ts";
 import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
+import { openRowIndex } from "./open-row-index.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
 
 /** Hears of each report as it is made; `counts`: rows since the pipeline was opened, null without one. Returns at once. */
@@ -184,7 +184,7 @@ export class Member implements AsyncDisposable {
       const captures =
         capture.kind === "log"
           ? await this.#captureTable(mapping, destination.capabilities.partialUpdates)
-          : await this.#captureRows(capture, mapping, options.once);
+          : await this.#captureRows(capture, mapping, source, options.once, signal);
       const { limits } = destination;
       this.pipeline = new Pipeline({
         sync,
@@ -237,11 +237,13 @@ export class Member implements AsyncDisposable {
   async #captureRows(
     capture: RowCaptureOptions["capture"],
     mapping: Mapping,
+    source: Source,
     once: boolean,
+    signal: AbortSignal,
   ): Promise<PipelineOptions["capture"]> {
     const { sync } = this;
-    const parts = capture.kind === "live" ? capture.query.partialPlaces : [];
-    const index = await this.lease.openRowIndex({ identity: rowIdentity(sync, mapping), parts });
+    const { lease } = this;
+    const index = await openRowIndex({ sync, source, lease, mapping, capture, log: this.#log }, signal);
     const options: RowCaptureOptions = {
       capture,
       index,

@@ -1,5 +1,5 @@
 import type { Transaction } from "../../contracts/change.ts";
-import type { IndexedRow, RowIndex, SentRow } from "../../contracts/row-index.ts";
+import type { IndexedRow, RowIndex, SentRow, SourceRowIndex } from "../../contracts/row-index.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Values } from "../../contracts/values.ts";
 import type { CaptureHost } from "../capture/capturing.ts";
@@ -12,6 +12,7 @@ import type { Mapping } from "../mapping/compile.ts";
 import type { ReadBy } from "../observer.ts";
 import type { Item } from "../progress/ack-tracker.ts";
 import { hashOf } from "./hashed-columns.ts";
+import { inSource } from "./in-source.ts";
 import { persist } from "./persist.ts";
 import { Said } from "./said.ts";
 
@@ -59,6 +60,8 @@ interface Note {
 export class Comparison {
   readonly #host: CaptureHost;
   readonly #index: RowIndex;
+  /** Offers again what it knows nothing of. */
+  readonly #inSource: SourceRowIndex | null;
   readonly #streamAt: () => string;
   readonly #unfinished = new Map<string, Unfinished>();
   readonly #stopped: AbortSignal;
@@ -67,6 +70,7 @@ export class Comparison {
   constructor(host: CaptureHost, index: RowIndex, streamAt: () => string, stopped: AbortSignal) {
     this.#host = host;
     this.#index = index;
+    this.#inSource = inSource(index);
     this.#streamAt = streamAt;
     this.#stopped = stopped;
   }
@@ -93,16 +97,19 @@ export class Comparison {
       const found = await this.#find(left, signal);
       signal.throwIfAborted();
       const notes: Note[] = [];
+      const keptOut: ReadRow[] = [];
       // What was finished while the index was asked is not in its answer.
       const again = left.filter(({ key }, place) => busy[place] && !this.#unfinished.has(key));
       left.forEach((row, place) => {
         if (busy[place] && !this.#unfinished.has(row.key)) return;
         const note = this.#decide(row, found[place]!, purpose);
         if (note === "done") row.item.group.done(row.item.index);
+        else if (note === "kept out") keptOut.push(row);
         else if (note !== "queued") this.#note(note, row.item, notes);
       });
       this.#host.wake();
       await persist("noting what was read", () => this.#noteAll(notes), signal, this.#host.log);
+      await persist("noting what is kept out", () => this.#keepOut(keptOut), signal, this.#host.log);
       left = again;
     }
   }
@@ -120,8 +127,8 @@ export class Comparison {
     }
   }
 
-  /** `done`: there is nothing to say. A row: it is to be noted as sent. */
-  #decide(read: ReadRow, found: IndexedRow | null, purpose: Purpose): "done" | "queued" | SentRow {
+  /** `done`: there is nothing to say. `kept out`: that is to be noted in the source. A row: it is to be noted as sent. */
+  #decide(read: ReadRow, found: IndexedRow | null, purpose: Purpose): "done" | "kept out" | "queued" | SentRow {
     const { key, mapping, values, item } = read;
     if (found !== null) purpose.known?.(found.place);
     const unfinished = this.#unfinished.get(key);
@@ -153,7 +160,7 @@ export class Comparison {
         return "queued";
       }
       case "insert":
-        if (isConfirmed && purpose.generation === null) return "done";
+        if (isConfirmed && purpose.generation === null) return this.#inSource === null ? "done" : row;
         this.#queue(read, "create", row, purpose);
         return "queued";
       case "update":
@@ -171,8 +178,8 @@ export class Comparison {
     last: SentRow | null,
     unfinished: Unfinished | undefined,
     purpose: Purpose,
-  ): "done" | "queued" | SentRow {
-    if (last === null) return "done";
+  ): "done" | "kept out" | "queued" | SentRow {
+    if (last === null) return read.values === null || this.#inSource === null ? "done" : "kept out";
     const row: SentRow = { ...last, hash: null };
     if (last.hash === null && unfinished !== undefined) return waitFor(unfinished, read.item);
     const { sync } = this.#host;
@@ -269,6 +276,12 @@ export class Comparison {
     }
     if (unfinished.after === null) this.#noting += 1;
     unfinished.after = { row, items: [...(unfinished.after?.items ?? []), item] };
+  }
+
+  async #keepOut(rows: readonly ReadRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    await this.#inSource!.keepOut(rows.map(({ key, mapping, values }) => ({ key, hash: hashOf(mapping, values!) })));
+    for (const { item } of rows) item.group.done(item.index);
   }
 
   async #noteAll(notes: readonly Note[]): Promise<void> {

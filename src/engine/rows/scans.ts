@@ -1,15 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PartialKeys } from "../../contracts/capture.ts";
 import { failpoint } from "../../contracts/failpoint.ts";
-import type { RowIndex } from "../../contracts/row-index.ts";
+import type { RowIndex, SourceRowIndex } from "../../contracts/row-index.ts";
 import type { Relation } from "../../contracts/relation.ts";
-import type { Cursor, KeyValues, SnapshotChunk } from "../../contracts/source.ts";
+import type { KeyValues, SnapshotChunk } from "../../contracts/source.ts";
 import type { Values } from "../../contracts/values.ts";
 import type { CaptureHost } from "../capture/capturing.ts";
-import { keyValues } from "../delivery/delivery.ts";
+import { keyValues, textsOfKey } from "../delivery/delivery.ts";
 import type { Item } from "../progress/ack-tracker.ts";
 import type { Comparison, Purpose, ReadRow } from "./comparison.ts";
 import type { FirstLoad } from "./first-load.ts";
+import { inSource } from "./in-source.ts";
 import { Overtaken } from "./overtaken.ts";
 import { persist } from "./persist.ts";
 import { PlaceSet } from "./place-set.ts";
@@ -22,6 +23,8 @@ import { Whole } from "./whole.ts";
 export interface ScansOptions {
   readonly host: CaptureHost;
   readonly index: RowIndex;
+  /** Columns of the key. */
+  readonly keyColumns: number;
   readonly comparison: Comparison;
   readonly reader: RowReader;
   readonly removals: Removals;
@@ -52,6 +55,7 @@ interface Asked {
  */
 export class Scans {
   readonly #options: ScansOptions;
+  readonly #inSource: SourceRowIndex | null;
   #due: Asked | null = null;
   #underWay: Asked | null = null;
   /** While a scan runs: what was read beside it. */
@@ -62,6 +66,7 @@ export class Scans {
 
   constructor(options: ScansOptions) {
     this.#options = options;
+    this.#inSource = inSource(options.index);
     options.timetable.onAsked = () => this.#wake?.();
   }
 
@@ -128,25 +133,52 @@ export class Scans {
 
   /** What was asked is finished when all that this finds is; after a throw it is done again from the beginning. */
   async #compare(asked: Asked, signal: AbortSignal): Promise<void> {
-    const { host, index, comparison, removals, timetable, reader, quiet } = this.#options;
+    const { host, timetable, reader } = this.#options;
     const begunAtMs = Date.now();
     timetable.began(begunAtMs);
     if (asked.transactions === null) await host.source.settle(signal);
     else await reader.lookup([], [...asked.transactions], signal);
+    const whole = new Whole(asked.items);
+    if (this.#inSource === null) await this.#compareHere(whole, signal);
+    else await this.#compareThere(this.#inSource, whole, signal);
+    whole.done();
+    this.#lastEndedMs = Date.now();
+    this.#lastTookMs = this.#lastEndedMs - begunAtMs;
+  }
+
+  async #compareHere(whole: Whole, signal: AbortSignal): Promise<void> {
+    const { host, index, comparison, removals, quiet } = this.#options;
     // While nothing else is sent, and nothing new comes in beside it, a scan that found so many has found all.
     const before = comparison.idle ? index.rows : null;
     const seen = new PlaceSet();
     const known = (place: number): void => seen.add(place);
     const purpose: Purpose = { by: "scan", transaction: null, generation: null, quiet, known };
-    const whole = new Whole(asked.items);
     const overtaken = new Overtaken();
-    const itemsOf = (_: Relation, rows: readonly Values[]): Item[] => rows.map(() => whole.part());
-    await this.#rows(null, overtaken, itemsOf, purpose, signal);
+    const chunks = host.source.scan(host.sync.model, null, CHUNK, signal);
+    await this.#rows(chunks, overtaken, partsOf(whole), purpose, signal);
     const foundAll = before === seen.size && overtaken.isEmpty;
-    if (!foundAll) await removals.run("diff", seen, whole, signal);
-    whole.done();
-    this.#lastEndedMs = Date.now();
-    this.#lastTookMs = this.#lastEndedMs - begunAtMs;
+    if (!foundAll) await removals.run("diff", removals.unseen(seen), whole, signal);
+  }
+
+  /** By the source: only what differs comes. */
+  async #compareThere(index: SourceRowIndex, whole: Whole, signal: AbortSignal): Promise<void> {
+    const { comparison, removals, reader, turns, keyColumns, quiet } = this.#options;
+    const purpose: Purpose = { by: "scan", transaction: null, generation: null, quiet };
+    const overtaken = new Overtaken();
+    this.#overtaken = overtaken;
+    try {
+      // What is queued is not as the index has it: it may differ from a row that does not differ from that.
+      const queued = new Map([...comparison.keys()].map((key) => [key, textsOfKey(key, keyColumns)]));
+      await using differences = await index.compare(signal);
+      await this.#rows(differences.rows(CHUNK, signal), overtaken, partsOf(whole), purpose, signal);
+      if (queued.size > 0) await turns.take(() => reader.read(queued, () => whole.part(), [], purpose, signal));
+      await removals.run("diff", (inner) => differences.goneKeys(inner), whole, signal);
+      // When that fails, everything is offered once more.
+      const settle = () => void differences.settled().catch(() => {});
+      whole.join({ group: new Whole([], settle), index: 0 });
+    } finally {
+      this.#overtaken = null;
+    }
   }
 
   /** After a throw it may be called again: it goes on where it was. */
@@ -163,7 +195,7 @@ export class Scans {
     }
     if (isResync && seen !== null) {
       const whole = new Whole([load.removal()]);
-      await removals.run("resync", seen, whole, signal);
+      await removals.run("resync", removals.unseen(seen), whole, signal);
       whole.done();
     } else if (isResync || rowsRead) this.ask(load.removal());
     ended();
@@ -184,21 +216,22 @@ export class Scans {
       known: (place) => seen?.add(place),
     };
     const itemsOf = (relation: Relation, rows: readonly Values[]): Item[] => load.begin(relation, rows);
-    await this.#rows(load.after, new Overtaken(), itemsOf, purpose, signal);
+    const chunks = source.scan(sync.model, load.after, CHUNK, signal);
+    await this.#rows(chunks, new Overtaken(), itemsOf, purpose, signal);
   }
 
   async #rows(
-    after: Cursor | null,
+    chunks: AsyncIterable<SnapshotChunk>,
     overtaken: Overtaken,
     itemsOf: (relation: Relation, rows: readonly Values[]) => readonly Item[],
     purpose: Purpose,
     signal: AbortSignal,
   ): Promise<void> {
-    const { host, reader, turns } = this.#options;
+    const { reader, turns } = this.#options;
     this.#overtaken = overtaken;
     let lastKey: string | null = null;
     try {
-      for await (const chunk of host.source.scan(host.sync.model, after, CHUNK, signal)) {
+      for await (const chunk of chunks) {
         failpoint("chunk-read");
         await reader.room(signal);
         await turns.take(async () => {
@@ -246,6 +279,11 @@ export class Scans {
     await comparison.take(read, purpose, signal);
     return read.at(-1)?.key ?? lastKey;
   }
+}
+
+/** Each row is a part of the whole. */
+function partsOf(whole: Whole): (relation: Relation, rows: readonly Values[]) => readonly Item[] {
+  return (_, rows) => rows.map(() => whole.part());
 }
 
 const CHUNK = { rows: 2_000, bytes: 1024 * 1024 };
