@@ -155,7 +155,9 @@ class Builder {
         const on = more === "" || (full && more === "predicate") ? equal : `${equal} AND ${second}`;
         sql = `${sql} ${join} ${item.sql}${join === "CROSS JOIN" ? "" : ` ON ${on}`}`;
       }
-      columns.push(...item.columns);
+      // The key is most often of what comes first.
+      if (lateral && c.oneIn(2)) columns.unshift(...item.columns);
+      else columns.push(...item.columns);
     }
     return { sql: `FROM ${sql}`, columns };
   }

@@ -202,14 +202,13 @@ function neededValues(reference: Reference, changes: readonly Change[]): Needed 
     needed.set(JSON.stringify(values), values as (string | null)[]);
     return true;
   };
-  const { leaves } = reference.table.info;
-  const identifies = (name: string) => leaves.every(({ replicaIdentity }) => replicaIdentity.columns.includes(name));
   for (const { op, relation, before, after } of changes) {
     const now = overlay(after, before);
     if (after && now && !take(now, relation)) return null;
     if (op === "insert") continue;
-    // Without an old row, the columns of the identity are what they were.
-    const old = before ?? after?.map((value, i) => (identifies(relation.columns[i]!.name) ? value : UNCHANGED)) ?? null;
+    // As the log held it then: it may hold more now.
+    const kept = new Set(relation.keptPlaces);
+    const old = before ?? after?.map((value, i) => (kept.has(i) ? value : UNCHANGED)) ?? null;
     if (old && !take(old, relation)) return null;
   }
   return needed;
