@@ -39,4 +39,6 @@ export interface Relation {
    * the key changed; every other place of `before` is {@link UNCHANGED}. `full`: every column.
    */
   readonly oldRows: "key" | "full";
+  /** Places of the columns that are what they were where an update comes without an old row. Absent: none is known to be. */
+  readonly keptPlaces?: readonly number[];
 }

@@ -17,6 +17,7 @@ export class RelationVersions {
       relation.columns.map((column) => [column.name, column.type, column.nullable]),
       relation.key,
       relation.oldRows,
+      relation.keptPlaces,
     ]);
     const known = shapes.get(signature);
     if (known) return known;

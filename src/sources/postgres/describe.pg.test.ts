@@ -60,6 +60,7 @@ suite.each([
       columns: [],
       key: [0],
       oldRows: "key",
+      keptPlaces: [0],
     });
     expect(table.columns.map(({ sqlType }) => sqlType)).toEqual(["bigint", "numeric(10,2)", "bigint", "text[]"]);
     expect(index.name).toBe("t_pkey");

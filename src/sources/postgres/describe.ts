@@ -59,6 +59,9 @@ export async function describe(
       columns: columns.map(({ column }) => column),
       key,
       oldRows: full ? "full" : "key",
+      keptPlaces: [...columns.keys()].filter((place) =>
+        table.leaves.every(({ replicaIdentity }) => replicaIdentity.columns.includes(columns[place]!.name)),
+      ),
     },
     columns,
     index,

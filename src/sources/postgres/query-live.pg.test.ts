@@ -44,9 +44,13 @@ class Following implements AsyncDisposable {
   static async begin(source: Source, model: QueryModel): Promise<Following> {
     // Another test of this server may have a transaction open, which a new slot waits for.
     const start = await vi.waitFor(() => source.open([model], [], never), { timeout: 30_000 });
+    return Following.from(source, model, start.position);
+  }
+
+  static async from(source: Source, model: QueryModel, after: string): Promise<Following> {
     const captured = await source.capture(model, never);
     if (captured.kind !== "live") throw new Error(`not live: ${JSON.stringify(captured)}`);
-    return new Following(source, captured.query, start.position);
+    return new Following(source, captured.query, after);
   }
 
   async changes(count: number): Promise<Change[]> {
@@ -138,6 +142,20 @@ describe.each(servers.filter(([, url]) => url !== ""))("a live query on PostgreS
     expect(await following.round(joined, 1)).toEqual({ all: "rows" });
     await database.sql("UPDATE users SET email = 'x' WHERE id = 1; UPDATE orders SET customer = 2 WHERE id = 10");
     expect(await following.round(joined, 2)).toEqual({ 10: "10 b" });
+  });
+
+  test("does not take the old values of changes for known that were logged before the log held them", async () => {
+    await using database = await fresh(`${SHOP}; ALTER TABLE orders REPLICA IDENTITY DEFAULT`);
+    await using source = sourceOn(database);
+    const start = await vi.waitFor(() => source.open([GOLDEN], [], never), { timeout: 30_000 });
+    expect(await source.capture(GOLDEN, never)).toMatchObject({ kind: "diff" });
+    await database.sql("UPDATE orders SET user_id = 2 WHERE id = 10; ALTER TABLE orders REPLICA IDENTITY FULL");
+    await source.open([GOLDEN], [start], never);
+    await using following = await Following.from(source, GOLDEN, start.position);
+    // The order was user 1's, which that change does not say.
+    expect(await following.round(GOLDEN, 1)).toEqual({ all: "rows" });
+    await database.sql("UPDATE orders SET user_id = 1 WHERE id = 10");
+    expect(await following.round(GOLDEN, 1)).toEqual({ 1: "1 a 1 5.00", 2: "2 b 1 7.00" });
   });
 
   test("stops by name when it cannot be followed as before", async () => {

@@ -96,6 +96,7 @@ export class TableShapes {
       columns: columns.map((column) => column.column),
       key,
       oldRows: identity.full ? "full" : "key",
+      keptPlaces: keptPlaces(columns, identity),
     };
     const shape = {
       relation: this.#options.versions.intern(relation),
@@ -118,7 +119,11 @@ export class TableShapes {
     const identity = identityOf(announced, info, leaves);
     const { columns } = shape.relation;
     shape.inOldKey = columns.map((column) => identity.columns.has(column.name));
-    shape.relation = this.#options.versions.intern({ ...shape.relation, oldRows: identity.full ? "full" : "key" });
+    shape.relation = this.#options.versions.intern({
+      ...shape.relation,
+      oldRows: identity.full ? "full" : "key",
+      keptPlaces: keptPlaces(columns, identity),
+    });
   }
 
   /** The catalogue's columns where they are those of the rows, which may be older than the last DDL. */
@@ -220,6 +225,10 @@ function identityOf(
   const names = message.columns.map((column) => column.name);
   const columns = names.filter((name) => partial.every((identity) => identity.columns.includes(name)));
   return { full: own.kind === "full" && partial.length === 0, columns: new Set(columns) };
+}
+
+function keptPlaces(columns: readonly { readonly name: string }[], identity: OldRows): readonly number[] {
+  return [...columns.keys()].filter((place) => identity.columns.has(columns[place]!.name));
 }
 
 function announcedIdentity(message: RelationMessage): ReplicaIdentity {
