@@ -157,6 +157,12 @@ describe("the way from each table to the key", () => {
       "orders(user_id) → 0",
     ],
     [
+      "DISTINCT ON, by another key",
+      "SELECT DISTINCT ON (user_id) id, total FROM orders ORDER BY user_id, at DESC",
+      "orders(id) → 0",
+      "orders(user_id) ⋈ 0",
+    ],
+    [
       "UNION in a derived table",
       "SELECT u.id, count(s.user_id) FROM users u LEFT JOIN (SELECT user_id FROM orders UNION ALL SELECT user_id FROM tickets) s ON s.user_id = u.id GROUP BY u.id",
       "u(id) → 0",
@@ -188,6 +194,22 @@ describe("the way from each table to the key", () => {
     ).toEqual(["users(id) ⋈ 0,1", "tickets(id) ⋈ 0,1"]);
     expect(await ways("SELECT u.id, t.tag FROM users u, unnest(u.tags) AS t (tag)", ["id", "tag"])).toEqual([
       "u(id) → 0",
+    ]);
+  });
+
+  test("of a key that a missing row changes: the part of it that is sure", async () => {
+    expect(
+      await ways(
+        "SELECT t.id, coalesce(o.id, 0) AS order_id FROM tickets t LEFT JOIN orders o ON o.user_id = t.user_id",
+        ["id", "order_id"],
+      ),
+    ).toEqual(["t(id) → 0", "o(user_id) ⋈ 0"]);
+  });
+
+  test("nulls of a partition are one partition", async () => {
+    expect(await statementsOf("SELECT id, count(*) OVER (PARTITION BY referrer) AS n FROM users")).toEqual([
+      null,
+      expect.stringContaining("((changed.referrer) IS NULL AND (t0.referrer) IS NULL)"),
     ]);
   });
 
@@ -235,6 +257,7 @@ describe("what cannot be followed is named, with its place", () => {
     ["a virtual column", "SELECT twice AS id FROM made", 'the generated column twice of "shop"."made" at line 1, column 25'],
     ["a table that only a subquery links", "SELECT o.id FROM orders o, users u WHERE NOT EXISTS (SELECT FROM tickets t WHERE t.user_id = u.id AND t.id = o.id)", '"shop"."users" (u), which no condition links to the key at line 1, column 28'],
     ["a table that only the nullable side links", "SELECT o.id FROM orders o CROSS JOIN users u LEFT JOIN tickets t ON t.user_id = u.id AND t.id = o.id", '"shop"."users" (u), which no condition links to the key at line 1, column 38'],
+    ["a table that the condition of a FULL JOIN does not bind", "SELECT coalesce(u.id, b.id) AS id FROM users u FULL JOIN (SELECT t.id, o.user_id FROM tickets t, orders o) AS b ON u.id = b.id AND u.referrer = b.user_id", 'an outer join over "shop"."orders" (b > o) at line 1, column 98'],
     ["a table that only a window's others link", "SELECT o.id, count(*) OVER (PARTITION BY o.user_id) AS n FROM orders o, users u WHERE u.id > 0", '"shop"."users" (u), which no condition links to the key at line 1, column 73', 'a window function over "shop"."users" (u) at line 1, column 73'],
     ["a table that is linked only by what may be missing", "SELECT u.id FROM users u LEFT JOIN tickets t ON t.user_id = u.id JOIN orders o ON coalesce(t.id, 0) = o.product_id", '"shop"."orders" (o), which no condition links to the key at line 1, column 71'],
   ])("%s", async (_what, sql, ...expected) => {
