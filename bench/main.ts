@@ -2,6 +2,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { binlog } from "./scenarios/binlog.ts";
+import { diff } from "./scenarios/diff.ts";
 import { flat } from "./scenarios/flat.ts";
 import { latency } from "./scenarios/latency.ts";
 import { memory } from "./scenarios/memory.ts";
@@ -13,7 +14,7 @@ import { machine } from "./support/machine.ts";
 import { type Report, printJson, printTable } from "./support/report.ts";
 import { startBenchServer } from "./support/server.ts";
 
-const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, peer, binlog];
+const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, diff, peer, binlog];
 
 const USAGE = `usage: npm run bench -- SCENARIO [--json] [--quick]
 

@@ -16,8 +16,9 @@ const SETTINGS = {
   autovacuum: "off",
 };
 
-export function startBenchServer(): Promise<Server> {
-  return startServer({ settings: SETTINGS });
+/** `more`: beside these settings. */
+export function startBenchServer(more: Readonly<Record<string, string>> = {}): Promise<Server> {
+  return startServer({ settings: { ...SETTINGS, ...more } });
 }
 
 export async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
