@@ -73,8 +73,9 @@ export async function describeQuery(client: pg.Client, model: QueryModel): Promi
   );
   const { rows } = await client.query<{ fingerprint: string; views: string | null }>(
     `SELECT ${fingerprintSql(reads)} AS fingerprint,
-            (SELECT string_agg(md5(r.ev_action::text), ',' ORDER BY r.ev_class, r.rulename) FROM pg_rewrite r
-              JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'v' WHERE r.ev_class = ANY ($1::oid[])) AS views`,
+            (SELECT string_agg(md5(concat_ws('.', n.nspname, c.relname, pg_get_viewdef(c.oid))), ',' ORDER BY n.nspname, c.relname)
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE c.oid = ANY ($1::oid[]) AND c.relkind = 'v') AS views`,
     [reads.map(({ oid }) => oid)],
   );
   await client.query("COMMIT");

@@ -20,9 +20,10 @@ export async function readQueries(
   const meanings = new Map<string, string>();
   for (const model of models) {
     const known = await reader.know(model, signal, true);
-    meanings.set(model.name, known.described.meaning);
-    if (!hearsTheLog(model, known)) continue;
-    for (const oid of known.bases.told.keys()) bases.set(oid, [...(bases.get(oid) ?? []), model.name]);
+    const heard = hearsTheLog(model, known) ? [...known.bases.told.keys()].sort() : [];
+    // A table that was not heard of until now may have changed unnoticed: that is as if the query were another one.
+    meanings.set(model.name, [known.described.meaning, ...heard].join(" "));
+    for (const oid of heard) bases.set(oid, [...(bases.get(oid) ?? []), model.name]);
   }
   return { bases, meanings };
 }

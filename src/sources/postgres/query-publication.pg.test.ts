@@ -122,6 +122,15 @@ describe.each(servers.filter(([, url]) => url !== ""))("tables of queries on Pos
       "CREATE OR REPLACE VIEW totals AS SELECT user_id, count(total) AS total FROM orders GROUP BY user_id",
     );
     expect(await since(GOLDEN)).toEqual([false, true]);
+    // Nor when nothing was heard of its tables in between, or nothing of one of them.
+    await database.sql(
+      "CREATE OR REPLACE VIEW totals AS SELECT user_id, sum(total) AS total FROM orders GROUP BY user_id",
+    );
+    expect(await since(GOLDEN)).toEqual([true, true]);
+    const unheard = { schedule: null, whenChanged: false, state: "auto" } as const;
+    expect(await since({ ...GOLDEN, capture: "diff", diff: unheard })).toEqual([false, true]);
+    await database.sql("ALTER TABLE orders REPLICA IDENTITY DEFAULT");
+    expect(await since(GOLDEN)).toEqual([false, true]);
   });
 
   test("whose updates would fail once published are left out, and said", async () => {
