@@ -13,11 +13,19 @@ const GROWTH_PERCENT = 50;
 /** The young generation is not made larger once it has come to this. It may double once or twice more before we see it. */
 const YOUNG_BYTES = 4 * 1024 * 1024;
 
+/**
+ * WebAssembly stays as it is compiled first. PostgreSQL's parser is one giant function: after some 30 statements V8 compiled it once more in the
+ * background, in 500 MB. What else there is (the parser of HTTP answers) is as fast within what can be measured. The first implies the
+ * others only where it is given on the command line.
+ */
+const BASELINE_WASM = ["--liftoff-only", "--no-wasm-tier-up", "--no-wasm-dynamic-tiering"];
+
 /** To be called once, early. Does nothing where sizes of the heap were given to Node on its command line or in NODE_OPTIONS. */
 export function keepHeapSmall(): void {
   const given = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ");
   if (/--(max|min|initial)[-_](heap|old[-_]space|semi[-_]space)[-_]size/.test(given)) return;
   v8.setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+  for (const flag of BASELINE_WASM) v8.setFlagsFromString(flag);
   giveBack();
   // It is made larger by collections, and these come by the dozen once rows arrive.
   const watch = new PerformanceObserver(() => {
