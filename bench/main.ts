@@ -5,6 +5,7 @@ import { binlog } from "./scenarios/binlog.ts";
 import { diff } from "./scenarios/diff.ts";
 import { flat } from "./scenarios/flat.ts";
 import { latency } from "./scenarios/latency.ts";
+import { liveQuery } from "./scenarios/live-query.ts";
 import { memory } from "./scenarios/memory.ts";
 import { peer } from "./scenarios/peer.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
@@ -14,7 +15,7 @@ import { machine } from "./support/machine.ts";
 import { type Report, printJson, printTable } from "./support/report.ts";
 import { startBenchServer } from "./support/server.ts";
 
-const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, diff, peer, binlog];
+const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, liveQuery, diff, peer, binlog];
 
 const USAGE = `usage: npm run bench -- SCENARIO [--json] [--quick]
 

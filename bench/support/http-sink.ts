@@ -34,6 +34,8 @@ export interface SinkStats {
 export interface SinkRequest {
   /** `process.hrtime.bigint()`: on Linux the same clock in every process. */
   readonly firstByteNs: bigint;
+  /** When all of it was there. */
+  readonly wholeNs: bigint;
   readonly body: string;
 }
 
@@ -131,7 +133,8 @@ export async function startHttpSink(options: SinkOptions = {}): Promise<HttpSink
         if (options.keepRequests === true) body.push(part);
         if (left > 0) return;
         if (options.keepRequests === true) {
-          kept.push({ firstByteNs: firstByteNs as bigint, body: Buffer.concat(body).toString("utf8") });
+          const wholeNs = process.hrtime.bigint();
+          kept.push({ firstByteNs: firstByteNs as bigint, wholeNs, body: Buffer.concat(body).toString("utf8") });
           body = [];
         }
         firstByteNs = null;
