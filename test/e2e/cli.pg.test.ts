@@ -75,7 +75,7 @@ test("init writes a project that loads, and never writes over one", async () => 
       // A slot's name is the server's, which other tests share.
       `${text
         .replace("name: starter", `name: ${database.name}`)
-        .replace("table: public.users\n", "table: public.users\n  orders: { source: shop, table: public.orders }\n")}
+        .replace("\nmodels:\n", "\nmodels:\n  orders: { source: shop, table: public.orders }\n")}
   orders_paid:
     model: orders
     destination: hook
