@@ -44,14 +44,13 @@ export async function compare(options: CompareOptions, signal: AbortSignal): Pro
       // Hardly a row is expected to differ, which the planner does not know: it would not let several processes search.
       await client.query("SET LOCAL parallel_tuple_cost = 0");
       await client.query(sql.find);
-      const counted = await client.query<Record<"changed" | "altered" | "gone" | "without", string>>(
-        `SELECT count(*) FILTER (WHERE present) AS changed, count(*) FILTER (WHERE present AND known) AS altered,
-                count(*) FILTER (WHERE NOT present AND known) AS gone, count(*) FILTER (WHERE key IS NULL) AS without FROM ${FOUND}`,
+      const counted = await client.query<Record<"gone" | "without", string>>(
+        `SELECT count(*) FILTER (WHERE NOT present AND known) AS gone, count(*) FILTER (WHERE key IS NULL) AS without FROM ${FOUND}`,
       );
       const count = counted.rows[0]!;
       if (count.without !== "0") throw withoutKey(options.model, Number(count.without));
       await client.query(`ANALYZE ${FOUND}`);
-      await client.query(sql.plan(count.altered !== "0"));
+      await client.query(sql.plan);
       const planned = await client.query<{ changed: string }>(
         `SELECT count(*) FILTER (WHERE present) AS changed FROM ${PLAN}`,
       );

@@ -4,10 +4,13 @@ import { type DescribedQuery, fromModel } from "./describe-query.ts";
 import { partitionsOf } from "./source-index-tables.ts";
 
 export interface CompareSql {
-  /** Makes {@link FOUND}: everything that differs. */
+  /** Makes {@link FOUND}: the keys of everything that differs. What else a row has would make the join of all rows larger. */
   readonly find: string;
-  /** Makes {@link PLAN} of it: numbered from 1 without a gap, what is gone first, then by key. */
-  readonly plan: (altered: boolean) => string;
+  /**
+   * Makes {@link PLAN} of it, in the same snapshot: numbered from 1 without a gap, what is gone first, then whole rows by key. All rows of a key, of which
+   * one may be as it was sent, so that it is always the same one that counts.
+   */
+  readonly plan: string;
 }
 
 export interface Compared {
@@ -32,37 +35,33 @@ export function compareSql(compared: Compared): CompareSql {
   const { columns } = described.relation;
   const { indexed, keptOut } = partitionsOf(id);
   const names = columns.map((_, i) => `c${i}`);
-  const key = described.relation.key.map((place) => textOf(columns[place]!.name));
-  const rows = `SELECT true AS present, ${keySql(key, utf8)} AS key, ${hashSql(hashed)} AS hash,
-    ${columns.map(({ name }, i) => `m.${quoteIdentifier(name)} AS c${i}`).join(", ")} FROM ${fromModel(model)}`;
+  const keyNames = described.relation.key.map((place) => names[place]!);
+  const key = keySql(
+    described.relation.key.map((place) => textOf(columns[place]!.name)),
+    utf8,
+  );
+  const texts = (some: readonly string[]) =>
+    some.map((name) => `${textOf(columns[names.indexOf(name)]!.name)} AS ${name}`).join(", ");
   const kept = keepsOut ? ` UNION ALL SELECT key, hash, true, true FROM ${keptOut}` : "";
+  const match = described.key.map(({ sql, sqlType, keyPlace, operators }) => {
+    return `${sql} ${operators.equal} k.${keyNames[keyPlace]}::${sqlType}`;
+  });
   return {
     find: `CREATE TEMPORARY TABLE tailrace_found AS
       SELECT m.present IS TRUE AS present, s.kept IS FALSE AS known, s.kept IS TRUE AS kept,
-             coalesce(m.key, s.key) AS key, m.hash, ${names.map((name) => `m.${name}::pg_catalog.text AS ${name}`).join(", ")}
-      FROM (${rows}) AS m
+             coalesce(m.key, s.key) AS key, ${keyNames.map((name) => `m.${name}`).join(", ")}
+      FROM (SELECT true AS present, ${key} AS key, ${hashSql(hashed)} AS hash, ${texts(keyNames)} FROM ${fromModel(model)}) AS m
       FULL JOIN (SELECT key, hash, confirmed, false AS kept FROM ${indexed}${kept}) AS s ON s.key = m.key
       WHERE pg_catalog.decode(m.hash, 'hex') IS DISTINCT FROM s.hash OR NOT s.confirmed${all ? " OR m.present" : ""}`,
-    plan: (altered) => {
-      const each = ["present", "key", "hash", ...names].join(", ");
-      // Of a key that several rows have, one may be as it was sent: all are told, so that it is always the same one that counts.
-      const match = described.key.map(({ sql, sqlType, keyPlace, operators }) => {
-        const place = described.relation.key[keyPlace]!;
-        return `${sql} ${operators.equal} k.c${place}::${sqlType}`;
-      });
-      const several = `WITH several AS MATERIALIZED (
-        SELECT * FROM (
-          SELECT true AS present, k.key, ${hashSql(hashed)} AS hash, ${columns.map(({ name }, i) => `${textOf(name)} AS c${i}`).join(", ")},
-                 pg_catalog.count(*) OVER (PARTITION BY k.key) AS of_key
-          FROM (SELECT DISTINCT key, ${described.relation.key.map((place) => `c${place}`).join(", ")} FROM ${FOUND} WHERE present AND known) AS k
-          JOIN ${fromModel(model)} ON ${match.join(" AND ")}) AS m
-        WHERE of_key > 1)`;
-      const others = `SELECT ${each} FROM ${FOUND} WHERE (present OR known)`;
-      return `CREATE TEMPORARY TABLE tailrace_plan AS ${altered ? several : ""}
-        SELECT pg_catalog.row_number() OVER (ORDER BY present, key COLLATE "C", hash COLLATE "C") AS n, ${each} FROM (
-          ${others}${altered ? ` AND key NOT IN (SELECT key FROM several) UNION ALL SELECT ${each} FROM several` : ""}) AS r;
-        CREATE UNIQUE INDEX ON ${PLAN} (n)`;
-    },
+    plan: `CREATE TEMPORARY TABLE tailrace_plan AS
+      SELECT pg_catalog.row_number() OVER (ORDER BY present, key COLLATE "C", hash COLLATE "C") AS n, r.* FROM (
+        SELECT false AS present, key, NULL::pg_catalog.text AS hash, ${names.map((name) => `NULL::pg_catalog.text AS ${name}`).join(", ")}
+        FROM ${FOUND} WHERE known AND NOT present
+        UNION ALL
+        SELECT true, k.key, ${hashSql(hashed)}, ${texts(names)}
+        FROM (SELECT DISTINCT key, ${keyNames.join(", ")} FROM ${FOUND} WHERE present) AS k
+        JOIN ${fromModel(model)} ON ${match.join(" AND ")} AND ${key} = k.key) AS r;
+      CREATE UNIQUE INDEX ON ${PLAN} (n)`,
   };
 }
 
