@@ -40,7 +40,7 @@ export async function createOrders(url: string, { users, orders }: OrdersSize): 
   );
 }
 
-const CENTS_SQL = "id * 7919 % 100000 + 1";
+const CENTS_SQL = "id::bigint * 7919 % 100000 + 1";
 
 export interface Written {
   /** How late the latest change was sent. */
