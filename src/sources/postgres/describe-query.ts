@@ -11,6 +11,7 @@ import { BTREE, OPERATORS } from "./catalog.ts";
 import type { KeyColumn, KeyOperators } from "./key-sql.ts";
 import type { Normalisers } from "./read-rows.ts";
 import { asSourceError } from "./source-error.ts";
+import { SCHEMA } from "./source-index-tables.ts";
 import { columnFor, loadTypes } from "./types.ts";
 
 export interface DescribedQuery {
@@ -55,6 +56,7 @@ export async function describeQuery(client: pg.Client, model: QueryModel): Promi
   refuseNames(model, fields);
   // What a transaction has locked is what it reads: the database itself looked through views and partitions.
   const reads = await lockedRelations(client);
+  refuseOurs(model, reads);
   // Names of types get their schema, as in any other description.
   await client.query("SET LOCAL search_path = pg_catalog");
   const types = await loadTypes(
@@ -150,6 +152,12 @@ function refuseNames(model: QueryModel, fields: readonly pg.FieldDef[]): void {
   if (twice !== undefined) {
     throw wrong(model, `two columns of its result are called ${twice}: name them apart with AS, or leave one out`);
   }
+}
+
+/** Each comparison changes them: a model of them would never be done. */
+function refuseOurs(model: QueryModel, reads: readonly ReadRelation[]): void {
+  const ours = reads.find(({ sql }) => sql.startsWith(`${quoteIdentifier(SCHEMA)}.`));
+  if (ours) throw wrong(model, `it reads ${ours.sql}, where Tailrace keeps what was sent`);
 }
 
 function keyPlaces(model: QueryModel, columns: readonly Column[]): readonly number[] {

@@ -7,6 +7,7 @@ import { quoteName } from "../../kit/sql.ts";
 import { type TableColumn, type TableInfo, type UniqueIndex, describeTable } from "./catalog.ts";
 import { didYouMean } from "../../contracts/did-you-mean.ts";
 import { asSourceError } from "./source-error.ts";
+import { SCHEMA } from "./source-index-tables.ts";
 
 export interface DescribeOptions {
   /** Schema of tables that are named without one. */
@@ -35,6 +36,7 @@ export async function describe(
   const namespace = model.table.namespace ?? options.schema;
   const table = await describeTable(client, { namespace, name: model.table.name });
   if (!table) throw await missingTable(client, model, namespace);
+  if (namespace === SCHEMA) throw wrong(model, `${table.sql} is where Tailrace keeps what was sent`);
   const what = notReadable(table);
   if (what !== null) throw wrong(model, `${table.sql} is ${what}, so the log does not hold its rows`);
   const generatedToo = await sendsGenerated(client, options.publication);

@@ -12,7 +12,7 @@ import type { Values } from "../../contracts/values.ts";
 import { rowHash } from "../../kit/row-hash.ts";
 import { openSqliteState } from "../../state/sqlite/index.ts";
 import { rowIndexSuite } from "../../../test/conformance/row-index.ts";
-import { queryModel } from "../../../test/support/models.ts";
+import { queryModel, tableModel } from "../../../test/support/models.ts";
 import { type TestDatabase, testDatabase } from "../../../test/support/postgres.ts";
 import postgres from "./index.ts";
 import type { PostgresSource } from "./postgres-source.ts";
@@ -357,6 +357,18 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
     await expect(next.announce([rowOf(["1", "n1", ""])])).rejects.toMatchObject({ code: "state.lease_lost" });
     expect(await stranger.rowIndexes.holdings([], signal)).toHaveLength(1);
     await expect(second.release("rows of s", signal)).rejects.toMatchObject({ code: "source.config" });
+  });
+
+  test("a model of what we keep there is refused", async () => {
+    await using here = await place(USERS);
+    await open(here, model, COLUMNS);
+    const ours = queryModel("SELECT key FROM tailrace_rows.indexed", { name: "ours", key: ["key"] });
+    const table = tableModel("indexed", { namespace: "tailrace_rows" });
+    for (const one of [ours, table])
+      await expect(here.source.describe(one, signal)).rejects.toMatchObject({
+        code: "source.model",
+        message: expect.stringContaining("keeps what was sent") as unknown,
+      });
   });
 
   test("where we may not write there is none, and a schema that is ready is enough", async () => {
