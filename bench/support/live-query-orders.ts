@@ -53,8 +53,8 @@ export class OrderWriter {
   readonly #url: string;
   readonly #size: OrdersSize;
   readonly #rows: { readonly orders: Int32Array; readonly cents: Float64Array };
-  /** Orders that are not as they were created; null: deleted. */
-  readonly #changed = new Map<number, { readonly user: number; readonly cents: number } | null>();
+  /** Each order changes once: a row that was changed and changed back between two looks would not be sent. */
+  readonly #changed = new Set<number>();
   readonly #committing: (row: UserRow) => void;
   #lastId: number;
   #seed = 1;
@@ -67,7 +67,7 @@ export class OrderWriter {
     this.#committing = committing;
     this.#lastId = orders;
     this.#rows = { orders: new Int32Array(users + 1), cents: new Float64Array(users + 1) };
-    for (let id = 1; id <= orders; id += 1) this.#count(this.#order(id)!, 1);
+    for (let id = 1; id <= orders; id += 1) this.#count(this.#created(id), 1);
   }
 
   /** One change a commit, at a steady rate: what is late is made up for. */
@@ -109,8 +109,8 @@ export class OrderWriter {
     const kind = this.#below(20);
     if (kind < 8) {
       this.#lastId += 1;
-      const order = { user: this.#pick(this.#size.users, lane), cents: 1 + this.#below(100_000) };
-      this.#become(this.#lastId, null, order);
+      const order = { user: this.#pick(this.#size.users, lane), cents: this.#amount() };
+      this.#become(null, order);
       return {
         name: "insert",
         text: "INSERT INTO public.orders VALUES ($1, $2, $3::numeric / 100, 'new', clock_timestamp())",
@@ -118,25 +118,25 @@ export class OrderWriter {
       };
     }
     let id = this.#pick(this.#size.orders, lane);
-    while (this.#order(id) === null) id = this.#pick(this.#size.orders, lane);
-    const before = this.#order(id)!;
+    while (this.#changed.has(id)) id = this.#pick(this.#size.orders, lane);
+    this.#changed.add(id);
+    const before = this.#created(id);
     if (kind < 14) {
-      const after = { ...before, cents: 1 + this.#below(100_000) };
-      this.#become(id, before, after);
+      const after = { ...before, cents: this.#amount() };
+      this.#become(before, after);
       const text = "UPDATE public.orders SET amount = $2::numeric / 100 WHERE id = $1";
       return { name: "amount", text, values: [id, after.cents] };
     }
     if (kind < 17) {
-      this.#become(id, before, null);
+      this.#become(before, null);
       return { name: "delete", text: "DELETE FROM public.orders WHERE id = $1", values: [id] };
     }
     const after = { ...before, user: this.#pick(this.#size.users, lane) };
-    this.#become(id, before, after);
+    this.#become(before, after);
     return { name: "user", text: "UPDATE public.orders SET user_id = $2 WHERE id = $1", values: [id, after.user] };
   }
 
-  #become(id: number, before: Order | null, after: Order | null): void {
-    this.#changed.set(id, after);
+  #become(before: Order | null, after: Order | null): void {
     if (before) this.#count(before, -1);
     if (after) this.#count(after, 1);
     const { orders, cents } = this.#rows;
@@ -151,10 +151,13 @@ export class OrderWriter {
     this.#rows.cents[user]! += by * cents;
   }
 
-  #order(id: number): Order | null {
-    const changed = this.#changed.get(id);
-    if (changed !== undefined) return changed;
+  #created(id: number): Order {
     return { user: ((id - 1) % this.#size.users) + 1, cents: ((id * 7919) % 100_000) + 1 };
+  }
+
+  /** Not one that was created. */
+  #amount(): number {
+    return 100_001 + this.#below(10_000_000);
   }
 
   /** From 1 to `most`, and of this lane. */
