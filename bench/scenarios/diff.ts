@@ -96,7 +96,7 @@ async function run({ quick, say }: Setting): Promise<Measured> {
     figures,
     method: [
       `A query over a table of ${rows} rows, compared by \`run --once\` into a destination that takes everything; ${rows / CHANGED_ONE_IN} rows were updated before.`,
-      "The time of the whole run, less that of a run over an empty table. Floor: SELECT count(md5(r::text)) over the same table, the mean of one before and one after.",
+      "The time of the whole run, less that of a run over an empty table (the least of three). Floor: SELECT count(md5(r::text)) over the same table, the mean of one before and one after.",
       `The median of ${repetitions}. Rows that left: those that statements over the model or its comparison gave out, by pg_stat_statements.`,
     ],
     detail,
@@ -122,12 +122,14 @@ async function rowsThatLeft(url: string): Promise<number> {
   });
 }
 
+/** The least of three: what is taken off is not more than it is. */
 async function idleSeconds(url: string): Promise<number> {
   await using project = await makeProject(url, "local", `${TABLE}_none`);
   await once(project, 0);
-  const { seconds } = await once(project, 0);
+  let least = Infinity;
+  for (let time = 0; time < 3; time += 1) least = Math.min(least, (await once(project, 0)).seconds);
   await dropSlot(url, project.slot);
-  return seconds;
+  return least;
 }
 
 interface DiffProject extends AsyncDisposable {
