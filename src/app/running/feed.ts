@@ -58,6 +58,8 @@ export class Feed {
   readonly #silence: Silence;
   #round: Round | null = null;
   #readers = new Set<Member>();
+  /** Stops that are being stored. */
+  readonly #stopping = new Set<Promise<void>>();
   #openFailures = 0;
   #obeying: Promise<void> = Promise.resolve();
   #isTicking = false;
@@ -128,6 +130,8 @@ export class Feed {
       this.#round = null;
       this.#readers = new Set();
       await Promise.all([...this.members].map((member) => member.close(GRACE_MS)));
+      // Whoever goes on must find it stopped, and its lease must not be given up before that is stored.
+      await Promise.all(this.#stopping);
       this.#report(null);
     }
     return signal.aborted ? "end" : round.result!;
@@ -252,7 +256,7 @@ export class Feed {
         onStored: () => owner.stored(),
         onStopped: (error) => {
           if (error.code === "state.lease_lost") this.#overtaken(member, error, round);
-          else void this.#stopped(member, error);
+          else this.#stopAside(member, error);
         },
       });
     } catch (error) {
@@ -269,6 +273,12 @@ export class Feed {
         round.after(RETRY_MEMBER_MS, "again");
       }
     }
+  }
+
+  /** While the others go on. */
+  #stopAside(member: Member, error: TailraceError): void {
+    const stopping = this.#stopped(member, error).finally(() => this.#stopping.delete(stopping));
+    this.#stopping.add(stopping);
   }
 
   /** Stops it; where it was told to resync instead, it begins in the next round. */
@@ -290,7 +300,9 @@ export class Feed {
 
   /** With `once`: the log is read as far as is wanted; it is over when that is delivered. */
   #endWhenSettled(readers: ReadonlySet<Member>, round: Round): void {
-    const settled = [...readers].every(({ pipeline }) => pipeline === null || pipeline.stoppedBy || pipeline.settled);
+    const settled =
+      this.#stopping.size === 0 &&
+      [...readers].every(({ pipeline }) => pipeline === null || pipeline.stoppedBy || pipeline.settled);
     if (round.requestsTaken && settled) round.end("end");
     else round.after(SETTLE_POLL_MS, () => this.#endWhenSettled(readers, round));
   }
