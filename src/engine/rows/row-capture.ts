@@ -207,7 +207,10 @@ export class RowCapture implements Capturing {
     }
     const purpose = { by: "retry", transaction: null, generation: null, quiet: false } as const;
     const itemOf = (key: string): Item => ({ group: groups.get(key) ?? new Whole([]), index: 0 });
-    await this.#turns.take(() => this.#reader.read(keys, itemOf, [], purpose, signal));
+    await this.#turns.take(() => {
+      this.#scans.overtake(keys.keys(), []);
+      return this.#reader.read(keys, itemOf, [], purpose, signal);
+    });
   }
 
   async #sayAgain(letters: readonly DeadLetter[], signal: AbortSignal): Promise<void> {
