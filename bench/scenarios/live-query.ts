@@ -99,7 +99,10 @@ async function measure(size: OrdersSize, load: Load, say: (text: string) => void
     await using project = await makeProject(url, "live");
     await using sink = await forkHttpSink({ rows: ENVELOPES, keepRequests: true });
     await using engine = startEngine(project, { once: false, env: { SINK_URL: sink.url } });
-    await sink.untilRows(size.users, 300_000);
+    const ended = engine.ended().then(() => {
+      throw new Error("the engine ended by itself");
+    });
+    await Promise.race([sink.untilRows(size.users, 300_000), ended]);
     say("  all rows are there");
     await sink.takeRequests();
     await writer.write(load.perSecond, load.warmUpSeconds);
