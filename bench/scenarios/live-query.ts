@@ -45,7 +45,7 @@ async function run({ quick, say }: Setting): Promise<Measured> {
     orders,
   }));
   const load = quick
-    ? { perSecond: 200, warmUpSeconds: 1, seconds: 3 }
+    ? { perSecond: 200, warmUpSeconds: 1, seconds: 2 }
     : { perSecond: 1000, warmUpSeconds: 5, seconds: 60 };
   const found: Found[] = [];
   for (const size of sizes) found.push(await measure(size, load, say));
