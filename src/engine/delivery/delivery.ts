@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Position } from "../../contracts/change.ts";
 import type { Delivery, DeliveryOp, MappedRecord } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
@@ -99,7 +99,7 @@ export function duplicateId(sync: string, key: string): string {
 }
 
 function shortHash(text: string): string {
-  return createHash("sha256").update(text).digest("base64url").slice(0, 22);
+  return hash("sha256", text, "base64url").slice(0, 22);
 }
 
 /** The id of an entry's delivery. */
