@@ -147,7 +147,8 @@ export class Scans {
   }
 
   async #compareHere(whole: Whole, signal: AbortSignal): Promise<void> {
-    const { host, index, comparison, removals, quiet } = this.#options;
+    const { host, index, comparison, removals, reader, turns, quiet } = this.#options;
+    const queued = this.#queued();
     // While nothing else is sent, and nothing new comes in beside it, a scan that found so many has found all.
     const before = comparison.idle ? index.rows : null;
     const seen = new PlaceSet();
@@ -156,19 +157,28 @@ export class Scans {
     const overtaken = new Overtaken();
     const chunks = host.source.scan(host.sync.model, null, CHUNK, signal);
     await this.#rows(chunks, overtaken, partsOf(whole), purpose, signal);
+    if (queued.size > 0) await turns.take(() => reader.read(queued, () => whole.part(), [], purpose, signal));
     const foundAll = before === seen.size && overtaken.isEmpty;
     if (!foundAll) await removals.run("diff", removals.unseen(seen), whole, signal);
   }
 
+  /**
+   * What is queued before a comparison begins is older than what that reads, and not as the index has it: it may differ from a row that
+   * does not differ from that, or be of a row that is gone and that the index does not know yet.
+   */
+  #queued(): ReadonlyMap<string, KeyValues> {
+    const { comparison, keyColumns } = this.#options;
+    return new Map([...comparison.keys()].map((key) => [key, textsOfKey(key, keyColumns)]));
+  }
+
   /** By the source: only what differs comes. */
   async #compareThere(index: SourceRowIndex, whole: Whole, signal: AbortSignal): Promise<void> {
-    const { comparison, removals, reader, turns, keyColumns, quiet } = this.#options;
+    const { removals, reader, turns, quiet } = this.#options;
     const purpose: Purpose = { by: "scan", transaction: null, generation: null, quiet };
     const overtaken = new Overtaken();
     this.#overtaken = overtaken;
     try {
-      // What is queued is not as the index has it: it may differ from a row that does not differ from that.
-      const queued = new Map([...comparison.keys()].map((key) => [key, textsOfKey(key, keyColumns)]));
+      const queued = this.#queued();
       await using differences = await index.compare(signal);
       await this.#rows(differences.rows(CHUNK, signal), overtaken, partsOf(whole), purpose, signal);
       if (queued.size > 0) await turns.take(() => reader.read(queued, () => whole.part(), [], purpose, signal));
