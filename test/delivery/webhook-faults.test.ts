@@ -131,7 +131,9 @@ test("a receiver that closes connections as soon as they idle costs no row, and 
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   await using _ = { [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())) };
-  const lane = await laneToWebhook({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  // A request that is never answered ends by its time, and is sent again well within what the test waits.
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const lane = await laneToWebhook({ url, timeout_ms: 3_000 });
   for (let i = 0; i < 400; i += 1) lane.add(`k${i}`, 1);
   await expect.poll(() => lane.delivered.length, settle).toBe(400);
   expect(lane.rejected).toEqual([]);
