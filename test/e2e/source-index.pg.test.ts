@@ -202,7 +202,7 @@ test("killed again and again, nothing is lost and no content has two ids", { tim
   expect(overlaps(receiver.ledger.entries)).toEqual([]);
   const contents = new Map<string, string>();
   for (const { id, op, record } of rowsOf(receiver.ledger.entries)) {
-    const content = `${op} ${JSON.stringify(record)}`;
+    const content = op === "delete" ? `delete ${record?.["id"]}` : `${op} ${JSON.stringify(record)}`;
     expect(contents.get(id) ?? content).toBe(content);
     contents.set(id, content);
   }
