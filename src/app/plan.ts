@@ -6,6 +6,7 @@ import type { Sync } from "../contracts/sync.ts";
 import type { Config } from "./config/load.ts";
 import { type FieldInWords, fieldsInWords, mapSync } from "./mapped-sync.ts";
 import { createSource, openState } from "./project.ts";
+import { type Reader, readersOf } from "./running/readers.ts";
 
 export interface Plan {
   readonly sources: readonly SourcePlan[];
@@ -51,39 +52,48 @@ export async function plan(
   await using store = await openState(config, log, { readOnly: true });
   const states = new Map((await store.statuses()).map((status): [string, StoredStatus] => [status.sync, status]));
   const planned = new Map<Sync, SyncPlan>();
-  const sources = await Promise.all(
-    [...Map.groupBy(syncs, (sync) => sync.model.source)].map(async ([name, own]) => {
-      await using source = createSource(config, name, log);
-      // A run reads for all syncs of a source, whichever are looked at here.
-      const readers = config.syncs.filter((sync) => sync.model.source === name);
-      const sourcePlan = await planSource(source, name, readers, states, signal);
-      for (const sync of own) {
+  // A run reads for all syncs of a reader, whichever are looked at here.
+  const readers = readersOf(config).filter((reader) => reader.syncs.some((sync) => syncs.includes(sync)));
+  const read = await Promise.all(
+    readers.map(async (reader) => {
+      await using source = createSource(config, reader.source, log);
+      const readerPlan = await planReader(source, reader, states, signal);
+      for (const sync of reader.syncs.filter((each) => syncs.includes(each))) {
         planned.set(
           sync,
           await planSync(source, sync, states.get(sync.name)?.state ?? null, {
             signal,
-            unreachable: sourcePlan.unreachable ? sourcePlan.problem : null,
-            gap: sourcePlan.gaps.get(sync) ?? null,
+            unreachable: readerPlan.unreachable ? readerPlan.problem : null,
+            gap: readerPlan.gaps.get(sync) ?? null,
           }),
         );
       }
-      return sourcePlan;
+      return readerPlan;
     }),
   );
+  const sources = [...Map.groupBy(read, ({ source }) => source).values()].map(ofOneSource);
   const plans = syncs.map((sync) => planned.get(sync)!);
   return {
-    sources: sources.map(({ source, statements, waitingBytes, problem }) => {
-      return { source, statements, waitingBytes, problem };
-    }),
+    sources,
     syncs: plans,
     ok: [...sources, ...plans].every(({ problem }) => problem === null),
   };
 }
 
-async function planSource(
+/** What its readers would do, together. */
+function ofOneSource(plans: readonly SourcePlan[]): SourcePlan {
+  const waiting = plans.map(({ waitingBytes }) => waitingBytes).filter((bytes) => bytes !== null);
+  return {
+    source: plans[0]!.source,
+    statements: [...new Set(plans.flatMap(({ statements }) => statements))],
+    waitingBytes: waiting.length === 0 ? null : waiting.reduce((sum, bytes) => sum + bytes),
+    problem: plans.find(({ problem }) => problem !== null)?.problem ?? null,
+  };
+}
+
+async function planReader(
   source: Source,
-  name: string,
-  syncs: readonly Sync[],
+  { source: name, syncs }: Reader,
   states: ReadonlyMap<string, StoredStatus>,
   signal: AbortSignal,
 ): Promise<SourcePlan & { readonly unreachable: boolean; readonly gaps: ReadonlyMap<Sync, string> }> {

@@ -1,5 +1,4 @@
 import type { Log } from "../contracts/log.ts";
-import type { Sync } from "../contracts/sync.ts";
 import { Alerts } from "./alerts/alerts.ts";
 import { followDbt } from "./dbt/follow.ts";
 import { Timetable } from "../engine/rows/timetable.ts";
@@ -8,6 +7,7 @@ import type { Config } from "./config/load.ts";
 import { History } from "./history/history.ts";
 import { createSource, openState } from "./project.ts";
 import { Destinations } from "./running/destinations.ts";
+import { readersOf } from "./running/readers.ts";
 import { SourceRunner } from "./running/source-runner.ts";
 
 export interface RunResult {
@@ -33,8 +33,8 @@ export async function run(
   const timetables = new Map(
     config.syncs.map((sync) => [sync.name, new Timetable(sync.model.diff.schedule, Date.now())]),
   );
-  const runners = [...Map.groupBy(config.syncs, (sync) => sync.model.source)].map(
-    ([name, syncs]: [string, Sync[]]) =>
+  const runners = readersOf(config).map(
+    ({ source: name, syncs }) =>
       new SourceRunner({
         name,
         source: sources.use(createSource(config, name, log)),

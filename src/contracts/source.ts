@@ -178,6 +178,12 @@ export interface SourceConnector<S extends z.ZodType = z.ZodType> {
   readonly title: string;
   /** Settings of the connection; a field that holds a secret carries `.meta({ secret: true })`. */
   readonly settings: S;
+  /**
+   * Whose changes one reader's positions can order: those of all models (a database's log), of one model (a warehouse keeps history a
+   * table at a time), or only what one sync has read (a topic's partitions, in the order in which they came). Default: `source`. A run
+   * makes a {@link Source} for each; only `open`, `read` and what goes with them are so narrow.
+   */
+  readonly sharing?: "source" | "model" | "sync";
   create(settings: z.output<S>, context: SourceContext): Source;
 }
 
