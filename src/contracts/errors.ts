@@ -125,6 +125,16 @@ export const CATALOGUE = {
     meaning: "The source has deleted the part of its log that begins at our place.",
     hint: "Let the server keep its log for longer than Tailrace may stand still, then `tailrace resync SYNC`.",
   },
+  "source.gap.replaced": {
+    consequence: "gap",
+    meaning: "The table, view or stream that our place is in was replaced by another one of the same name.",
+    hint: "The new one has a history of its own. If the change was meant, `tailrace resync SYNC`.",
+  },
+  "source.gap.feed": {
+    consequence: "gap",
+    meaning: "The warehouse did not keep the changes of the table for a while, or keeps them in another way now.",
+    hint: "The message says since when, and the statement that keeps them from now on. Then `tailrace resync SYNC`.",
+  },
   "source.gap.unreadable": {
     consequence: "gap",
     meaning: "The log says that rows changed, but not how: a statement, an exchange of tables, a part that is missing.",
