@@ -1,6 +1,7 @@
 import type { ChangeBatch, Position } from "../contracts/change.ts";
 import type { Writer } from "../contracts/destination.ts";
 import { TailraceError } from "../contracts/errors.ts";
+import { onLastLook } from "../contracts/last-look.ts";
 import type { Log } from "../contracts/log.ts";
 import type { Source } from "../contracts/source.ts";
 import type { Checkpoint, Counts, DeadLetter, HeldDeletes, Lease, Phase, StatusReport } from "../contracts/state.ts";
@@ -77,6 +78,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
   #stoppedBy: TailraceError | null = null;
   #draining = false;
   #wanted: (() => void)[] = [];
+  readonly #forgetLook: () => void;
 
   constructor(options: PipelineOptions) {
     const { sync, checkpoint } = options;
@@ -116,6 +118,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
       forgetHeld: () => options.lease.commit({ heldDeletes: null }),
     });
     const signal = AbortSignal.any([this.#abort.signal, options.lease.lost]);
+    this.#forgetLook = onLastLook(() => this.maySend());
     this.#checkpointer = new Checkpointer({
       lease: options.lease,
       stored: checkpoint,
@@ -257,6 +260,7 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     this.#checkpointer.close();
     this.#abort.abort();
     await this.#lane.halt();
+    this.#forgetLook();
     this.#options.gate.detach(this.#lane);
     await this.#options.writer[Symbol.asyncDispose]();
     for (const resolve of this.#wanted.splice(0)) resolve();

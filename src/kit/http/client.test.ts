@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { startReceiver } from "../../../test/support/receiver.ts";
 import type { ReceiverOptions } from "../../../test/support/receiver.ts";
+import { onLastLook } from "../../contracts/last-look.ts";
 import { AddressGuard } from "../address-guard.ts";
 import { HttpClient } from "./client.ts";
 import type { HttpClientOptions, HttpRequest } from "./client.ts";
@@ -183,6 +184,28 @@ describe("abort", () => {
     const server = await receiver();
     await expect(client().send(post(server.url), AbortSignal.abort(new Error("stop")))).rejects.toThrow("stop");
     expect(server.counts.requests).toBe(0);
+  });
+
+  test("found out only when there is a connection, as after a freeze: nothing is sent", async () => {
+    const server = await rawServer(() => {});
+    const lease = new AbortController();
+    let isOver = false;
+    cleanups.push(
+      onLastLook(() => {
+        if (isOver) lease.abort(new Error("not ours any more"));
+      }),
+    );
+    const http = client();
+    const first = http.send(post(server.origin), never);
+    await expect.poll(() => server.seen.length).toBe(1);
+    // A signal that a destination has made of the one that it was given.
+    const second = http.send(post(server.origin), AbortSignal.any([lease.signal]));
+    isOver = true;
+    for (const socket of server.sockets) socket.write(OK);
+    expect(await first).toMatchObject({ status: 200 });
+    await expect(second).rejects.toThrow("not ours any more");
+    await expect.poll(() => server.sockets.size).toBe(0);
+    expect(server.seen).toHaveLength(1);
   });
 
   test("in flight: the reason is thrown, and the connection ends", async () => {

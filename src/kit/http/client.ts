@@ -2,6 +2,7 @@ import { Agent } from "undici";
 import type { Dispatcher } from "undici";
 import { TailraceError } from "../../contracts/errors.ts";
 import { failpoint } from "../../contracts/failpoint.ts";
+import { lastLook } from "../../contracts/last-look.ts";
 import type { AddressGuard } from "../address-guard.ts";
 import { guardedConnector } from "./connector.ts";
 import type { TlsOptions } from "./connector.ts";
@@ -77,7 +78,8 @@ export class HttpClient implements AsyncDisposable {
    *
    * @throws TailraceError `destination.unreachable` when nothing was sent; `destination.unknown` when the request was on
    * its way and no complete answer came, `destination.timeout` when that was for the time; `destination.blocked_address`;
-   * `destination.config` when the request cannot be written. Throws `signal.reason` when aborted.
+   * `destination.config` when the request cannot be written. Throws `signal.reason` when aborted; the signal is asked once more
+   * when the request has its connection, after a {@link lastLook}.
    */
   send(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
@@ -157,6 +159,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Controller): void {
+    lastLook();
     // Given up while it waited for a connection; or undici would send it a second time.
     if (this.#settled || this.#controller !== null) {
       controller.abort(new Error("abandoned"));

@@ -1,3 +1,5 @@
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { now, Term } from "./term.ts";
 
@@ -44,6 +46,18 @@ test("is known to be over when it is asked, before a timer has had its turn", ()
   clock.mockReturnValue(nowMs + 8_001);
   expect(term.lost.aborted).toBe(true);
   clock.mockRestore();
+});
+
+test("is known to be over after a suspend in which the monotonic clock stood still, however short before that it was asked", () => {
+  const term = new Term("s", 8_000, now());
+  expect(term.lost.aborted).toBe(false);
+  const bootedS = os.uptime();
+  const uptime = vi.spyOn(os, "uptime").mockReturnValue(bootedS + 9);
+  syncBuiltinESMExports();
+  vi.setSystemTime(Date.now() + 9_000);
+  expect(term.lost.aborted).toBe(true);
+  uptime.mockRestore();
+  syncBuiltinESMExports();
 });
 
 test("after it was given back it is not lost", () => {

@@ -14,6 +14,7 @@ export class Term {
   readonly #giveUpMs: number;
   readonly #lost = new AbortController();
   #sent = now();
+  /** By the wall clock. */
   #readUptimeAtMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #over = false;
@@ -66,9 +67,11 @@ export class Term {
   #leftMs(): number {
     const monotonicMs = performance.now();
     let gone = monotonicMs - this.#sent.monotonicMs;
-    // The monotonic clock may stand still while the machine is suspended; the time since it was booted does not.
-    if (monotonicMs - this.#readUptimeAtMs >= UPTIME_EVERY_MS) {
-      this.#readUptimeAtMs = monotonicMs;
+    // The monotonic clock may stand still while the machine is suspended; the time since it was booted does not. When that is to be
+    // asked again, the wall clock says: it shows a suspend, and whoever sets it does no harm here.
+    const wallMs = Date.now();
+    if (Math.abs(wallMs - this.#readUptimeAtMs) >= UPTIME_EVERY_MS) {
+      this.#readUptimeAtMs = wallMs;
       gone = Math.max(gone, uptime() * 1000 - this.#sent.uptimeMs);
     }
     return this.#giveUpMs - gone;
