@@ -130,18 +130,12 @@ export function serverFindings(server: ServerFacts, slot: string): readonly Find
     );
   }
   findings.push(...retentionFindings(server));
+  // Off, or longer than ours: our session sets its own.
   if (server.walSenderTimeoutMs > 0 && server.walSenderTimeoutMs < SHORT_SENDER_TIMEOUT_MS) {
     add(
       "warning",
       "wal_sender_timeout",
       `wal_sender_timeout is ${server.walSenderTimeoutMs} ms: a short pause of the network ends the stream.`,
-      `ALTER ROLE ${role} SET wal_sender_timeout = '60s';`,
-    );
-  } else if (server.walSenderTimeoutMs === 0) {
-    add(
-      "warning",
-      "wal_sender_timeout",
-      "wal_sender_timeout is 0: after a lost connection, the server keeps the slot busy until TCP gives up, and nobody else can read from it.",
       `ALTER ROLE ${role} SET wal_sender_timeout = '60s';`,
     );
   }

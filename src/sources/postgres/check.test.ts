@@ -41,7 +41,7 @@ test("what the server's facts mean", () => {
   expect(codes({ usedSlots: 10 })).toEqual(["postgres.slots"]);
   expect(codes({ usedSlots: 10, ourSlotExists: true })).toEqual([]);
   expect(codes({ usedSenders: 10 })).toEqual(["postgres.wal_senders"]);
-  expect(codes({ walSenderTimeoutMs: 0 })).toEqual(["postgres.wal_sender_timeout"]);
+  expect(codes({ walSenderTimeoutMs: 0 })).toEqual([]);
   expect(codes({ walSenderTimeoutMs: 1000 })).toEqual(["postgres.wal_sender_timeout"]);
   expect(codes({ maxSlotWalKeepMb: 0 })).toEqual(["postgres.max_slot_wal_keep_size"]);
 });
