@@ -14,7 +14,15 @@ export interface Destination extends AsyncDisposable {
   /** Reachability, credentials, and each target's object and fields. Changes nothing. */
   check(targets: readonly Target[], signal: AbortSignal): Promise<readonly Finding[]>;
   /** Makes ready to write one sync's deliveries. May create what the settings say to create. */
-  open(target: Target, signal: AbortSignal): Promise<Writer>;
+  open(target: Target, signal: AbortSignal, memory?: WriterMemory): Promise<Writer>;
+}
+
+/** A short text that a writer of this sync finds again after a restart, on whatever machine. */
+export interface WriterMemory {
+  /** What was kept last; null: nothing. */
+  readonly text: string | null;
+  /** At most 64 KB, and no row's value in it. Durable when it resolves. */
+  keep(text: string | null): Promise<void>;
 }
 
 export interface Limits {
@@ -128,9 +136,16 @@ export interface Writer extends AsyncDisposable {
    * A throw says that the fate of the whole batch is unknown or the same, by its {@link TailraceError.consequence}:
    * `transient`, `throttled`, `unknown-outcome`: the whole batch is sent again, with the same ids;
    * `row-permanent`: the batch was refused as a whole, and the engine halves it until it finds the row;
-   * `auth`, `config`: the sync waits. A writer never retries, sleeps or counts, and never sends twice.
+   * `auth`, `config`: the sync waits. A writer never retries, sleeps or counts, and never sends twice. A write that takes more
+   * than one request asks `pace` for each of the others, and for the time between two looks at a job.
    */
-  write(batch: readonly Delivery[], signal: AbortSignal): Promise<readonly Outcome[]>;
+  write(batch: readonly Delivery[], signal: AbortSignal, pace?: Pace): Promise<readonly Outcome[]>;
+
+  /**
+   * Which batch a delivery may be part of: those of one group, by identity, and no more of them than it has rows. Absent: any deliveries
+   * may share a batch.
+   */
+  group?(op: DeliveryOp): BatchGroup;
 
   /**
    * Set by a destination that can keep our progress in the same transaction as the rows; its effect is then exactly
@@ -138,6 +153,19 @@ export interface Writer extends AsyncDisposable {
    * that is further than its own state.
    */
   readonly transactional?: TransactionalWriter | undefined;
+}
+
+export interface BatchGroup {
+  /** At most so many in a batch; also never more than {@link Limits.batchRows}. */
+  readonly rows: number;
+}
+
+/** Time, as the engine has it for one write; both reject when `signal` is aborted. */
+export interface Pace {
+  /** Resolves when one request more may begin. */
+  request(signal: AbortSignal): Promise<void>;
+  /** Resolves after so many ms. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 export interface TransactionalWriter {
@@ -170,7 +198,32 @@ export interface DestinationConnector<S extends z.ZodType = z.ZodType, O extends
   readonly settings: S;
   /** A sync's `options:`. */
   readonly sync: O;
+  /** What its page in docs/destinations/ and `tailrace destinations show` say; absent: the page is written by hand. */
+  readonly guide?: DestinationGuide;
   create(settings: z.output<S>, context: DestinationContext): Destination;
+}
+
+/** Texts are Markdown. */
+export interface DestinationGuide {
+  /** One sentence: what it is for. */
+  readonly summary: string;
+  /** How to get what `settings` ask for, step by step. */
+  readonly credentials: string;
+  /** A destination and a sync, as YAML. */
+  readonly example: string;
+  readonly objects: readonly ObjectGuide[];
+  readonly limits: string;
+  /** What a user should know: what is different from what they would expect, and what is not covered. */
+  readonly notes: string;
+}
+
+export interface ObjectGuide {
+  readonly name: string;
+  readonly match: string;
+  readonly modes: readonly Mode[];
+  readonly deletes: readonly OnDelete["kind"][];
+  /** How many rows go into a request. */
+  readonly batch: string;
 }
 
 export function defineDestination<S extends z.ZodType, O extends z.ZodType>(

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { delivery } from "../../../test/support/deliveries.ts";
 import { people, target } from "../../../test/support/webhook.ts";
 import { TailraceError } from "../../contracts/errors.ts";
-import { answerText } from "./answer-text.ts";
+import { answerText } from "../../kit/answer-text.ts";
 import { RequestPlan } from "./request-plan.ts";
 import type { PlannedRequest } from "./request-plan.ts";
 import { rowOutcomes } from "./row-results.ts";

@@ -3,7 +3,7 @@ import type { Delivery, Outcome } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { HttpAnswer } from "../../kit/http/client.ts";
 import { isEncoded } from "./answers.ts";
-import { answerText } from "./answer-text.ts";
+import { answerText } from "../../kit/answer-text.ts";
 import type { RowResultSettings } from "./settings.ts";
 
 type Result = Readonly<Record<string, unknown>>;

@@ -5,7 +5,7 @@ import { TailraceError } from "../../contracts/errors.ts";
 import { EnvelopeWriter } from "../../kit/envelope.ts";
 import type { HttpAnswer, HttpClient } from "../../kit/http/client.ts";
 import type { AnswerRules } from "./answers.ts";
-import { answerText } from "./answer-text.ts";
+import { answerText } from "../../kit/answer-text.ts";
 import { BodyBuffer } from "./body-buffer.ts";
 import type { PlannedRequest, RequestPlan } from "./request-plan.ts";
 import { rowOutcomes } from "./row-results.ts";

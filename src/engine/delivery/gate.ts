@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { TailraceError } from "../../contracts/errors.ts";
 import { Alarm } from "./alarm.ts";
 import { askedMs, backoffMs } from "./backoff.ts";
@@ -182,6 +183,16 @@ export class Gate {
     if (fallback === null) return null;
     this.#turn = fallback + 1;
     return this.#users[fallback]!;
+  }
+
+  /** Resolves when a write that is on its way may begin one request more; rejects when `signal` is aborted. */
+  async another(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const waitMs = this.#rate.take(Date.now());
+      if (waitMs === 0) return;
+      await delay(waitMs, undefined, { signal });
+    }
   }
 
   /** Stops looking. Requests in flight go on. */

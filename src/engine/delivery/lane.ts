@@ -1,4 +1,5 @@
-import type { Delivery, Outcome, Writer } from "../../contracts/destination.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import type { BatchGroup, Delivery, DeliveryOp, Outcome, Pace, Writer } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import { failpoint } from "../../contracts/failpoint.ts";
 import type { Log } from "../../contracts/log.ts";
@@ -23,8 +24,8 @@ export interface LaneLimits {
 export interface LaneOwner {
   /** Completes entries that lack columns from the source's present rows; see {@link Entry.fill}. Entries that are not needed any more are returned. */
   fill(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]>;
-  /** Resolves when these may be sent; null: they may now. Rejects with what keeps them from it. */
-  announce(entries: readonly Entry[]): Promise<void> | null;
+  /** Resolves when these may be sent, with those that need not be; null: all may now. Rejects with what keeps them from it. */
+  announce(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> | null;
   /** The entries are delivered, and about to be finished. */
   delivered(entries: readonly Entry[]): void;
   /** A dead letter is to be kept; the entry is about to be finished. */
@@ -67,6 +68,10 @@ export class Lane implements GateUser {
   #halted = true;
   #draining = false;
   readonly #alarm = new Alarm(() => this.#gate.wake());
+  readonly #pace: Pace = {
+    request: (signal) => this.#gate.another(signal),
+    wait: (ms, signal) => delay(ms, undefined, { signal }),
+  };
   #idle: (() => void)[] = [];
 
   constructor(options: {
@@ -174,8 +179,9 @@ export class Lane implements GateUser {
     this.#sending += 1;
     try {
       const entries = this.#take();
-      const ready = await this.#complete(entries);
-      if (ready.length > 0 && (await this.#announced(ready))) await this.#send(ready);
+      const ready = this.#oneGroup(await this.#complete(entries));
+      const announced = ready.length > 0 ? await this.#announced(ready) : ready;
+      if (announced.length > 0) await this.#send(announced);
     } catch (error) {
       // Nothing that is expected ends here; the entries stay unfinished, so that nothing moves past them.
       this.#stop(TailraceError.from(error));
@@ -200,6 +206,18 @@ export class Lane implements GateUser {
     return this.#queue.take(this.#limits.rows, this.#limits.bytes);
   }
 
+  /** Those that may share the first one's batch. The others are next. */
+  #oneGroup(entries: readonly Entry[]): readonly Entry[] {
+    const writer = this.#writer;
+    if (writer.group === undefined || entries.length === 0) return entries;
+    const groupOf = (entry: Entry): BatchGroup => writer.group!(entry.op as DeliveryOp);
+    const group = groupOf(entries[0]!);
+    const [same, others] = partition(entries, (entry) => groupOf(entry) === group);
+    const rest = [...same.splice(group.rows), ...others];
+    if (rest.length > 0) this.#sendAgain(rest, 0);
+    return same;
+  }
+
   /** Drops barriers, and fills in what must be read at the source. */
   async #complete(entries: readonly Entry[]): Promise<readonly Entry[]> {
     if (!entries.some((entry) => entry.fill || entry.op === "barrier")) return entries;
@@ -208,10 +226,7 @@ export class Lane implements GateUser {
     const lacking = real.filter((entry) => entry.fill);
     if (lacking.length === 0) return real;
     try {
-      const needless = new Set(await this.#owner.fill(lacking, this.#signal));
-      this.#observer.needless(needless);
-      for (const entry of needless) this.#queue.finish(entry);
-      return real.filter((entry) => !needless.has(entry));
+      return this.#without(real, await this.#owner.fill(lacking, this.#signal));
     } catch (error) {
       if (this.#signal.aborted) return [];
       const failure = TailraceError.from(error, "source.unreachable");
@@ -221,18 +236,27 @@ export class Lane implements GateUser {
     }
   }
 
-  async #announced(entries: readonly Entry[]): Promise<boolean> {
-    const announcing = this.#owner.announce(entries);
-    if (announcing === null) return true;
+  /** Finishes the needless ones, and gives the others. */
+  #without(entries: readonly Entry[], needless: readonly Entry[]): readonly Entry[] {
+    if (needless.length === 0) return entries;
+    const finished = new Set(needless);
+    this.#observer.needless(finished);
+    for (const entry of finished) this.#queue.finish(entry);
+    return entries.filter((entry) => !finished.has(entry));
+  }
+
+  /** Those that may be sent now, and need to be. */
+  async #announced(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const announcing = this.#owner.announce(entries, this.#signal);
+    if (announcing === null) return entries;
     try {
-      await announcing;
-      return true;
+      return this.#without(entries, await announcing);
     } catch (error) {
-      if (this.#signal.aborted) return false;
+      if (this.#signal.aborted) return [];
       const failure = TailraceError.from(error, "state.unavailable");
       if (waits(failure)) this.#stop(failure);
       this.#sendAgain(entries, backoffMs(1, 1000));
-      return false;
+      return [];
     }
   }
 
@@ -277,7 +301,7 @@ export class Lane implements GateUser {
     // The progress speaks for dead letters too, so these must be durable before it is.
     if (transactional !== undefined) await this.#owner.deadLettersDurable();
     if (!this.#owner.maySend()) throw new TailraceError("state.lease_lost", "the sync is not ours any more");
-    if (transactional === undefined) return this.#writer.write(deliveries, this.#signal);
+    if (transactional === undefined) return this.#writer.write(deliveries, this.#signal, this.#pace);
     return transactional.writeWith(deliveries, this.#owner.progressWith(entries), this.#signal);
   }
 
@@ -363,6 +387,12 @@ export class Lane implements GateUser {
     this.#halted = true;
     this.#owner.stopped(error);
   }
+}
+
+function partition<T>(items: readonly T[], holds: (item: T) => boolean): [held: T[], others: T[]] {
+  const parts: [T[], T[]] = [[], []];
+  for (const item of items) parts[holds(item) ? 0 : 1].push(item);
+  return parts;
 }
 
 const DRAIN_POLL_MS = 50;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isJson, jsonNumber, jsonOnOneLine, jsonString, toJsonBoolean, toJsonNumber } from "./json-text.ts";
+import { jsonString } from "../../contracts/json-string.ts";
+import { isJson, jsonNumber, jsonOnOneLine, toJsonBoolean, toJsonNumber } from "./json-text.ts";
 
 test("any text comes back from its JSON string", () => {
   fc.assert(

@@ -1,12 +1,7 @@
-/** Control characters, `"` and `\`: written as what is not any other code unit. */
-const NEEDS_ESCAPE = /[^ !#-[\]-\uffff]/;
+import { jsonString } from "../../contracts/json-string.ts";
+
 const JSON_NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
 const LINE_BREAKS = /[\r\n]/g;
-
-/** A text as a JSON string. Most texts need no escaping, and testing is cheaper than JSON.stringify. */
-export function jsonString(text: string): string {
-  return NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`;
-}
 
 /** A number's digits as they stand; what JSON has no number for (`NaN`, `Infinity`) as a JSON string. */
 export function jsonNumber(text: string): string {

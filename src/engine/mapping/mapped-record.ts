@@ -1,7 +1,8 @@
 import type { Field, MappedRecord, Shape } from "../../contracts/destination.ts";
 import type { JsonEncoding } from "../../contracts/relation.ts";
 import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
-import { jsonNumber, jsonOnOneLine, jsonString } from "./json-text.ts";
+import { jsonString } from "../../contracts/json-string.ts";
+import { jsonNumber, jsonOnOneLine } from "./json-text.ts";
 
 /** The shape of one relation version's records, with what writing them as JSON needs. Its records hold it by reference. */
 export class RecordShape implements Shape {

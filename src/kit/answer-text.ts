@@ -1,4 +1,4 @@
-import type { Delivery } from "../../contracts/destination.ts";
+import type { Delivery } from "../contracts/destination.ts";
 
 const LONGEST = 200;
 /** More than this of an answer is not looked at. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { delivery, shapeOf } from "../../../test/support/deliveries.ts";
+import { delivery, shapeOf } from "../../test/support/deliveries.ts";
 import { answerText } from "./answer-text.ts";
 
 const shape = shapeOf({ id: "bigint", email: "text", full_name: "text", born: "date", notes: "text" });
