@@ -19,7 +19,7 @@ export interface Observer {
   delivered(entries: readonly Entry[]): void;
   /** They were not taken, or it is not known; something else follows: another attempt, in smaller requests, or a rejection. */
   failed(entries: readonly Entry[], error: TailraceError): void;
-  /** When they were completed from the source, there was nothing to send any more. */
+  /** When the source was asked about them, there was nothing to send any more. */
   needless(entries: Iterable<Entry>): void;
   /** It is kept as a dead letter. */
   rejected(entry: Entry, error: TailraceError): void;

@@ -272,8 +272,8 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     return this.#capture.fill(entries, signal);
   }
 
-  announce(entries: readonly Entry[]): Promise<void> | null {
-    return this.#capture.keeper?.announce(entries) ?? null;
+  announce(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> | null {
+    return this.#capture.keeper?.announce(entries, signal) ?? null;
   }
 
   maySend(): boolean {

@@ -61,7 +61,7 @@ function textOf(event: HistoryRecord | HistoryGap): string {
     case "delivered":
       return event.id;
     case "needless":
-      return `${event.id}: when it was to be sent the row was gone, or outside of \`where\``;
+      return `${event.id}: when it was to be sent the row was gone, outside of \`where\`, or (of a removal) there again`;
     case "failed":
       return `${event.message} (${event.code})`;
     case "rejected":

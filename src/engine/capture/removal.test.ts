@@ -52,6 +52,7 @@ function afterBackfill(options: { readonly onPage?: () => void; readonly allowed
     generation: 1,
     guard,
     hold: () => Promise.reject(new Error("held")),
+    thereAgain: () => Promise.resolve([]),
   });
   const chunk = { relation, rows: [], next: null, high: "5", sees: () => true } satisfies SnapshotChunk;
   const source: Pick<Source, "lookup" | "describe"> = {
@@ -97,7 +98,7 @@ const keys = (entries: readonly Entry[]): string[] => entries.map(({ key, op }) 
 
 test("removes what was not sent again, by ids that say which; the backfill is over when all are done", async () => {
   const { removal, backfill, queue, sent } = afterBackfill();
-  await sent.announce([]);
+  await sent.announce([], new AbortController().signal);
   await removal.run(new AbortController().signal);
   const taken = queue.take(100, 1e9);
   expect(keys(taken)).toEqual(Array.from({ length: 10 }, (_, id) => `delete ${id}`));
@@ -117,7 +118,7 @@ test("leaves alone what a change that is waiting, or was sent while the index an
   queue.add(live("4"));
   // Announced, sent and finished before the page is here.
   begin = () => {
-    void sent.announce([live("5")]);
+    void sent.announce([live("5")], new AbortController().signal);
   };
   await removal.run(new AbortController().signal);
   expect(keys(queue.take(100, 1e9)).sort()).toEqual([

@@ -13,6 +13,7 @@ import { fillEntries } from "./refill.ts";
 import { Removal } from "./removal.ts";
 import { Retries } from "./retries.ts";
 import { Seam } from "./seam.ts";
+import { thereAgain } from "./there-again.ts";
 
 export interface TableCaptureOptions {
   /** The table as it is now. */
@@ -78,8 +79,14 @@ export class TableCapture implements Capturing {
     if (removals === null) return null;
     const { sent, guard, held } = removals;
     guard.begin(sent.rows, held, Date.now());
-    const { generation, hold } = this.#host;
-    return new SentKeeper({ index: sent, generation, guard, hold });
+    const { generation, hold, source, sync, mappings } = this.#host;
+    return new SentKeeper({
+      index: sent,
+      generation,
+      guard,
+      hold,
+      thereAgain: (entries, signal) => thereAgain(source, sync, mappings, entries, signal),
+    });
   }
 
   accept(batch: ChangeBatch): void {

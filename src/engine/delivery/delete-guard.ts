@@ -61,6 +61,17 @@ export class DeleteGuard {
   }
 
   /**
+   * Of these removals, those of which it is worth asking whether their rows are there again, before anything is said of them: they
+   * count, and with them more than a tenth of what may go would be gone.
+   */
+  doubtful(removals: readonly Entry[], nowMs: number): readonly Entry[] {
+    this.#look(nowMs);
+    const counted = removals.filter((entry) => !this.#underWay.has(entry) && this.#counts(entry));
+    const allowed = this.allowed(this.#peak);
+    return allowed < this.#peak && this.#goneWith(counted) > allowed / 10 ? counted : [];
+  }
+
+  /**
    * Whether these removals of records that are there may be sent; those that may are under way from now on. Else null, or how
    * many of how many are too many.
    */
@@ -68,7 +79,7 @@ export class DeleteGuard {
     this.#look(nowMs);
     const fresh = removals.filter((entry) => !this.#underWay.has(entry));
     const counted = fresh.filter((entry) => this.#counts(entry));
-    const gone = this.#peak - this.#rows + this.#counted + counted.length;
+    const gone = this.#goneWith(counted);
     if (counted.length > 0 && gone > this.allowed(this.#peak)) return { rows: gone, of: this.#peak };
     for (const entry of fresh) this.#underWay.set(entry, false);
     for (const entry of counted) this.#underWay.set(entry, true);
@@ -85,6 +96,10 @@ export class DeleteGuard {
     if (!accepted) return;
     this.#rows -= 1;
     if (!counts) this.#peak -= 1;
+  }
+
+  #goneWith(counted: readonly Entry[]): number {
+    return this.#peak - this.#rows + this.#counted + counted.length;
   }
 
   #look(nowMs: number): void {

@@ -4,7 +4,7 @@ import { UNCHANGED, type Values } from "../../contracts/values.ts";
 import type { Mapping } from "../mapping/compile.ts";
 import type { DeleteGuard } from "./delete-guard.ts";
 import type { Entry } from "./entry.ts";
-import { type Hold, isRemoval, type Keeper } from "./keeper.ts";
+import { type Hold, isRemoval, type Keeper, type ThereAgain } from "./keeper.ts";
 
 /**
  * Keeps the index of what was sent right, for one pipeline: a record is in it before it is sent, and until its removal was
@@ -15,6 +15,7 @@ export class SentKeeper implements Keeper {
   readonly generation: number;
   readonly #guard: DeleteGuard;
   readonly #hold: Hold;
+  readonly #thereAgain: ThereAgain;
   /** Keys that were announced while somebody watches. */
   #watched: Set<string> | null = null;
 
@@ -23,14 +24,16 @@ export class SentKeeper implements Keeper {
     readonly generation: number;
     readonly guard: DeleteGuard;
     readonly hold: Hold;
+    readonly thereAgain: ThereAgain;
   }) {
     this.index = options.index;
     this.generation = options.generation;
     this.#guard = options.guard;
     this.#hold = options.hold;
+    this.#thereAgain = options.thereAgain;
   }
 
-  async announce(entries: readonly Entry[]): Promise<void> {
+  async announce(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> {
     const records: SentRecord[] = [];
     const removals = new Map<string, Entry>();
     for (const entry of entries) {
@@ -40,18 +43,25 @@ export class SentKeeper implements Keeper {
         if (record !== null) records.push(record);
       }
     }
-    if (removals.size > 0) {
-      const known = await this.index.known([...removals.keys()]);
-      const tooMany = this.#guard.ask(
-        known.map((key) => removals.get(key)!),
-        Date.now(),
-      );
-      if (tooMany !== null) await this.#hold("live", tooMany);
-    }
-    if (records.length === 0) return;
+    const needless = removals.size > 0 ? await this.#askGuard(removals, signal) : [];
+    if (records.length === 0) return needless;
     // At the moment of the call, so that who watches and asks the index has each key from one of the two.
     for (const { key } of records) this.#watched?.add(key);
     this.#guard.added((await this.index.announce(records, this.generation)).added);
+    return needless;
+  }
+
+  /** Removals that need not be sent: their records have their rows again, and stay. */
+  async #askGuard(removals: ReadonlyMap<string, Entry>, signal: AbortSignal): Promise<readonly Entry[]> {
+    const known = (await this.index.known([...removals.keys()])).map((key) => removals.get(key)!);
+    const doubtful = this.#guard.doubtful(known, Date.now());
+    const stay = new Set(doubtful.length > 0 ? await this.#thereAgain(doubtful, signal) : []);
+    const tooMany = this.#guard.ask(
+      known.filter((entry) => !stay.has(entry)),
+      Date.now(),
+    );
+    if (tooMany !== null) await this.#hold("live", tooMany);
+    return [...stay];
   }
 
   accepted(entries: readonly Entry[]): void {

@@ -41,9 +41,9 @@ export class RowKeeper implements Keeper {
     this.#observer = options.observer;
   }
 
-  async announce(entries: readonly Entry[]): Promise<void> {
+  async announce(entries: readonly Entry[]): Promise<readonly Entry[]> {
     const fresh = entries.filter((entry) => !this.#announced.has(entry));
-    if (fresh.length === 0) return;
+    if (fresh.length === 0) return [];
     if (this.#guard !== null) await this.#askGuard(this.#guard, fresh);
     for (let left = fresh; left.length > 0;) {
       // One of each row at a time: there may be several events of a row in one request.
@@ -61,6 +61,7 @@ export class RowKeeper implements Keeper {
     }
     for (const entry of fresh) if (entry.observed) this.#observer.read(entry, saidBy(entry)?.by ?? "retry");
     this.#guard?.counted(this.#index.rows);
+    return [];
   }
 
   async #announce(rows: readonly { readonly entry: Entry; readonly row: SentRow }[]): Promise<void> {
