@@ -29,6 +29,7 @@ function laneWith(
     concurrency?: number;
     perSecond?: number;
     maySend?: () => boolean;
+    needless?: (entry: Entry) => boolean;
   } = {},
 ) {
   const queue = new KeyedQueue({ merges: options.merges ?? false });
@@ -56,7 +57,7 @@ function laneWith(
   };
   const owner: LaneOwner = {
     maySend: options.maySend ?? (() => true),
-    announce: () => null,
+    announce: options.needless ? async (entries) => entries.filter(options.needless!) : () => null,
     fill: async () => [],
     delivered: (entries) => void delivered.push(...entries),
     rejected: (entry, error) => void rejected.push({ entry, error }),
@@ -118,6 +119,22 @@ describe("a request", () => {
     expect(requests.map(({ ids }) => ids)).toEqual([["s-p-00000001"]]);
     expect(queue.entries).toBe(1);
     expect(rejected).toEqual([]);
+  });
+
+  test("leaves out what need not be sent, and what comes after it of the same key goes on", async () => {
+    let needless = "a";
+    const { add, requests, queue, delivered } = laneWith(all(DELIVERED), { needless: ({ key }) => key === needless });
+    add("a", 1);
+    add("b", 1);
+    await pass(0);
+    expect(requests.map(({ ids }) => ids)).toEqual([["s-p-00000002"]]);
+    needless = "b";
+    add("a", 2);
+    add("b", 2);
+    await pass(0);
+    expect(requests.map(({ ids }) => ids)).toEqual([["s-p-00000002"], ["s-p-00000003"]]);
+    expect(delivered).toHaveLength(2);
+    expect(queue.entries).toBe(0);
   });
 
   test("takes everything that is ready at the end of the turn", async () => {
