@@ -38,11 +38,11 @@ export function canaryLog(): { readonly log: Log; readonly lines: readonly strin
   return { log: make({}), lines };
 }
 
-/** Asks again until it holds: for what another process does in its own time. At most 10 s. */
-export async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 10_000;
+/** Asks again until it holds: for what another process does in its own time. */
+export async function eventually(condition: () => Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const giveUpAt = performance.now() + withinMs;
   while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`not within 10 s: ${String(condition)}`);
+    if (performance.now() > giveUpAt) throw new Error(`not within ${withinMs} ms: ${String(condition)}`);
     await delay(10);
   }
 }

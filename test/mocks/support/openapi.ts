@@ -41,7 +41,8 @@ export async function loadDescription(
   options.mend?.(document);
   const backend = new OpenAPIBackend({
     definition: document,
-    quick: false,
+    // Descriptions are seldom flawless by the standard's own schema.
+    quick: true,
     coerceTypes: false,
     ajvOpts: { strict: false },
   });
