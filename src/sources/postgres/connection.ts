@@ -1,5 +1,6 @@
 // Opening sessions. Every session prints values the same way, whatever the server's, database's or role's defaults are.
 import pg from "pg";
+import { TailraceError } from "../../contracts/errors.ts";
 import { clientConfig } from "../../kit/postgres/client-config.ts";
 import type { ConnectionSettings } from "../../kit/postgres/settings.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
@@ -22,6 +23,9 @@ export interface ConnectOptions {
 
 /** How long a reading waits for a lock: somebody alters the table. Then it is `source.blocked`, and tried again. */
 export const LOCK_WAIT_MS = 10_000;
+
+/** From connecting to a session that is set up. */
+const CONNECTED_WITHIN_MS = 20_000;
 
 const CODES = { config: "source.config", tls: "source.tls" } as const;
 
@@ -77,6 +81,11 @@ export async function connect(settings: ConnectionSettings, options: ConnectOpti
   client.on("error", () => {});
   const stop = () => destroy(client);
   signal.addEventListener("abort", stop, { once: true });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    destroy(client);
+  }, CONNECTED_WITHIN_MS);
   try {
     await client.connect();
     await client.query(SET_SESSION);
@@ -85,8 +94,10 @@ export async function connect(settings: ConnectionSettings, options: ConnectOpti
   } catch (error) {
     destroy(client);
     signal.throwIfAborted();
+    if (late) throw new TailraceError("source.unreachable", `no session within ${CONNECTED_WITHIN_MS / 1000} s`);
     throw asSourceError(error);
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", stop);
   }
 }

@@ -5,10 +5,14 @@ import { expect, inject, test } from "vitest";
 import { startServer } from "../../cli/demo/embedded-postgres.ts";
 import { testDatabase } from "../../../test/support/postgres.ts";
 import { replicationOn, until } from "../../../test/support/postgres-replication.ts";
+import { tableModel } from "../../../test/support/models.ts";
 import type { ChangeBatch } from "../../contracts/change.ts";
+import type { Log } from "../../contracts/log.ts";
+import postgres from "./index.ts";
 import { lsnOf, parseLsn } from "./position.ts";
 
 const never = new AbortController().signal;
+const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet };
 
 /** A relay to the server whose two directions can be stopped, each alone. */
 async function relay(url: string) {
@@ -107,6 +111,20 @@ test("silence while the reader waits ends the reading, soon", async () => {
   await source.open(["t"], [start]);
   expect(await source.read(start.position, (seen) => seen.length === 2)).toHaveLength(2);
   expect(Date.now() - swallowedAtMs).toBeLessThan(10_000);
+});
+
+test("a connection that is swallowed while the reading is opened is noticed as soon", async () => {
+  await using database = await testDatabase();
+  await database.sql("CREATE TABLE t (id int PRIMARY KEY)");
+  await using wire = await relay(database.url);
+  const settings = postgres.settings.parse({ url: wire.url, silent_after_ms: 1000 });
+  await using source = postgres.create(settings, { name: "db", project: database.name, log: quiet });
+  const users = tableModel("t");
+  const start = await source.open([users], [], never);
+  // The session beside the stream is open, and dead; the stream's own connection is a new one.
+  wire.swallow();
+  await expect(source.open([users], [start], never)).rejects.toMatchObject({ code: "source.silent" });
+  expect(await source.open([users], [start], never)).toEqual(start);
 });
 
 test("a server process that is stopped is silence too, and once it is gone the reading goes on", async () => {

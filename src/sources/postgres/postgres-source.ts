@@ -77,7 +77,8 @@ export class PostgresSource implements Source {
     const { baseDirectory } = context;
     const open = (signal: AbortSignal) => this.#connect(signal);
     this.#reads = new SqlSession(open);
-    this.#side = new SqlSession(open);
+    // What it is asked is answered at once; a reading that is opened must not wait longer for it than for the stream.
+    this.#side = new SqlSession(open, settings.silent_after_ms);
     this.#queries = new SqlSession((signal) => this.#connect(signal, true), QUERY_SILENT_AFTER_MS);
     this.#live = new SqlSession((signal) => this.#connect(signal, true));
     const versions = new RelationVersions();

@@ -67,6 +67,9 @@ interface Opened {
 
 /** A walsender that takes longer than this to notice that we left is ended by us. */
 const OWN_WALSENDER_MS = 2000;
+
+/** A slot is copied by reading the log from where it stands. */
+const COPY_SILENT_AFTER_MS = 120_000;
 const MAX_WAL_SENDER_TIMEOUT_MS = 10_000;
 const MIB = 1024 * 1024;
 
@@ -122,7 +125,7 @@ export class Replication implements AsyncDisposable {
     try {
       const cluster = await bounded(replication, readCluster(replication));
       signal.throwIfAborted();
-      return await side.use(signal, async (client) => {
+      const { opened, carryOver } = await side.use(signal, async (client) => {
         const tables = await findTables(client, models, { schema, publication: publicationName });
         const slot = await readSlot(client, slotName);
         let copyFrom: string | null = null;
@@ -154,8 +157,8 @@ export class Replication implements AsyncDisposable {
         const incarnation = incarnationOf(cluster, slotName, publication, [...tables.keys()], models.meanings);
         const oldest = promised.map((checkpoint) => checkpoint.position).sort()[0];
         if (oldest !== undefined) {
-          if (copyFrom !== null) await this.#carryOver(client, replication, copyFrom, slot, serverVersion);
-          return { checkpoint: { position: oldest, incarnation }, publication, tables };
+          const opened = { checkpoint: { position: oldest, incarnation }, publication, tables };
+          return { opened, carryOver: copyFrom === null ? null : { from: copyFrom, outdated: slot, serverVersion } };
         }
         // Nobody has stored anything: what an old slot holds is of no use, and it may be older than the publication,
         // which the server then does not find while it reads.
@@ -171,8 +174,14 @@ export class Replication implements AsyncDisposable {
           blockedAfterMs,
         });
         this.#acked = 0n;
-        return { checkpoint: { position: positionAt(lsn), incarnation }, publication, tables };
+        const checkpoint = { position: positionAt(lsn), incarnation };
+        return { opened: { checkpoint, publication, tables }, carryOver: null };
       });
+      if (carryOver !== null) {
+        const copy = (client: pg.Client) => this.#carryOver(client, replication, carryOver);
+        await side.use(signal, copy, COPY_SILENT_AFTER_MS);
+      }
+      return opened;
     } finally {
       await close(replication);
     }
@@ -182,9 +191,11 @@ export class Replication implements AsyncDisposable {
   async #carryOver(
     client: pg.Client,
     replication: pg.Client,
-    from: string,
-    outdated: Slot | null,
-    serverVersion: number,
+    {
+      from,
+      outdated,
+      serverVersion,
+    }: { readonly from: string; readonly outdated: Slot | null; readonly serverVersion: number },
   ): Promise<void> {
     const { slot: name, failover } = this.#options;
     if (outdated !== null) {

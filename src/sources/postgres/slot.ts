@@ -2,6 +2,7 @@
 import pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
 import { failpoint } from "../../contracts/failpoint.ts";
+import { destroy } from "../../kit/postgres/socket.ts";
 import { parseLsn } from "./position.ts";
 
 export interface Slot {
@@ -57,6 +58,11 @@ export async function readSlot(client: pg.Client, name: string): Promise<Slot | 
   return rows[0] ? slotOf(rows[0]) : null;
 }
 
+const LOOK_EVERY_MS = 500;
+
+/** A statement that is cancelled ends within this time, or its connection is dead. */
+const CANCELLED_WITHIN_MS = 10_000;
+
 /** The logical slots of this database whose name starts with `prefix`. */
 export async function listSlots(client: pg.Client, prefix: string): Promise<readonly Slot[]> {
   const { rows } = await client.query<SlotRow>(
@@ -82,15 +88,18 @@ export interface SlotWish {
 export async function createSlot(client: pg.Client, watcher: pg.Client, wish: SlotWish): Promise<bigint> {
   const pid = await backendPid(client);
   let blocker: string | null = null;
-  // Looked for until it is found: on a busy machine the wait may begin late.
+  // Looked for until the end: on a busy machine the wait may begin late, and who looks is not taken for dead.
   let looking = false;
-  const timer = setInterval(() => {
-    if (!looking && blocker === null) void lookForBlocker();
-  }, wish.blockedAfterMs / 8);
+  const timer = setInterval(
+    () => {
+      if (!looking) void lookForBlocker();
+    },
+    Math.min(wish.blockedAfterMs / 8, LOOK_EVERY_MS),
+  );
   const lookForBlocker = async () => {
     looking = true;
     try {
-      blocker = await blockerOf(watcher, pid);
+      blocker = (await blockerOf(watcher, pid)) ?? blocker;
     } catch {
       // Only for the message; the statement itself reports what is wrong.
     } finally {
@@ -102,6 +111,7 @@ export async function createSlot(client: pg.Client, watcher: pg.Client, wish: Sl
   const cancel = setTimeout(() => {
     watcher.query("SELECT pg_cancel_backend($1::int)", [pid]).catch(() => {});
   }, wish.blockedAfterMs * 2);
+  const giveUp = setTimeout(() => destroy(client), wish.blockedAfterMs * 2 + CANCELLED_WITHIN_MS);
   try {
     await client.query(`SET lock_timeout = ${wish.blockedAfterMs}`);
     const { rows } = await client.query<{ lsn: string }>(
@@ -132,6 +142,7 @@ export async function createSlot(client: pg.Client, watcher: pg.Client, wish: Sl
   } finally {
     clearInterval(timer);
     clearTimeout(cancel);
+    clearTimeout(giveUp);
     await client.query("SET lock_timeout = 0").catch(() => {});
   }
 }

@@ -25,15 +25,20 @@ export class SqlSession implements AsyncDisposable {
 
   /**
    * Runs `work` when the session is free. Throws what `work` throws, as a TailraceError; the session is then closed, so
-   * that nothing of a broken transaction is left. When `signal` aborts, the connection is cut and its reason thrown.
+   * that nothing of a broken transaction is left. When `signal` aborts, the connection is cut and its reason thrown; when no byte
+   * comes for `silentAfterMs`, `source.silent`.
    */
-  use<T>(signal: AbortSignal, work: (client: pg.Client) => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => this.#run(AbortSignal.any([signal, this.#closing.signal]), work));
+  use<T>(
+    signal: AbortSignal,
+    work: (client: pg.Client) => Promise<T>,
+    silentAfterMs = this.#silentAfterMs,
+  ): Promise<T> {
+    const turn = this.#last.then(() => this.#run(AbortSignal.any([signal, this.#closing.signal]), work, silentAfterMs));
     this.#last = turn.catch(() => {});
     return turn;
   }
 
-  async #run<T>(signal: AbortSignal, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  async #run<T>(signal: AbortSignal, work: (client: pg.Client) => Promise<T>, silentAfterMs: number): Promise<T> {
     signal.throwIfAborted();
     const client = await this.#connected(signal);
     const cut = () => destroy(client);
@@ -46,11 +51,11 @@ export class SqlSession implements AsyncDisposable {
       if (now !== read) {
         read = now;
         readAtMs = Date.now();
-      } else if (Date.now() - readAtMs >= this.#silentAfterMs) {
+      } else if (Date.now() - readAtMs >= silentAfterMs) {
         silent = true;
         destroy(client);
       }
-    }, this.#silentAfterMs / 4);
+    }, silentAfterMs / 4);
     watch.unref();
     try {
       return await work(client);
@@ -58,7 +63,7 @@ export class SqlSession implements AsyncDisposable {
       this.#forget(client);
       destroy(client);
       signal.throwIfAborted();
-      if (silent) throw new TailraceError("source.silent", `no byte came for ${this.#silentAfterMs / 1000} s`);
+      if (silent) throw new TailraceError("source.silent", `no byte came for ${silentAfterMs / 1000} s`);
       throw asSourceError(error);
     } finally {
       clearInterval(watch);
