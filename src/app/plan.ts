@@ -1,5 +1,6 @@
 import { TailraceError } from "../contracts/errors.ts";
 import type { Log } from "../contracts/log.ts";
+import type { KnownRows } from "../contracts/row-index.ts";
 import type { Source } from "../contracts/source.ts";
 import type { Checkpoint, StoredStatus, SyncState } from "../contracts/state.ts";
 import type { Sync } from "../contracts/sync.ts";
@@ -7,6 +8,7 @@ import type { Config } from "./config/load.ts";
 import { type FieldInWords, fieldsInWords, mapSync } from "./mapped-sync.ts";
 import { createSource, openState } from "./project.ts";
 import { type Reader, readersOf } from "./running/readers.ts";
+import { asksToResend, knownRows, resendOf } from "./running/resend.ts";
 
 export interface Plan {
   readonly sources: readonly SourcePlan[];
@@ -38,6 +40,8 @@ export interface SyncPlan {
   readonly reason: string | null;
   /** The rows that exist and are still to be sent; null when there are none to send. */
   readonly backfill: { readonly estimate: number | null; readonly done: number } | null;
+  /** Rows that were sent and would be again, as something else is made of them now; null: none for that reason. */
+  readonly resend: { readonly rows: number; readonly why: string; readonly asks: boolean } | null;
   readonly where: string | null;
   readonly fields: readonly FieldInWords[];
   readonly problem: string | null;
@@ -65,6 +69,7 @@ export async function plan(
             signal,
             unreachable: readerPlan.unreachable ? readerPlan.problem : null,
             gap: readerPlan.gaps.get(sync) ?? null,
+            known: () => store.knownRows(sync.name),
           }),
         );
       }
@@ -135,9 +140,15 @@ async function planSync(
     signal,
     unreachable,
     gap,
-  }: { readonly signal: AbortSignal; readonly unreachable: string | null; readonly gap: string | null },
+    known,
+  }: {
+    readonly signal: AbortSignal;
+    readonly unreachable: string | null;
+    readonly gap: string | null;
+    readonly known: () => Promise<KnownRows | null>;
+  },
 ): Promise<SyncPlan> {
-  const known = {
+  const about = {
     sync: sync.name,
     source: sync.model.source,
     model: sync.model.name,
@@ -146,20 +157,25 @@ async function planSync(
     mode: sync.mode,
     standing: standingOf(state),
     reason: state?.stopped ? `${state.stopped.message} (${state.stopped.code})` : null,
+    resend: null,
     where: sync.where?.text ?? null,
   };
   const checkpoint = state?.checkpoint ?? null;
   const toSend = checkpoint === null ? sync.backfill : checkpoint.backfill !== null;
   const done = checkpoint?.backfill?.rows ?? 0;
   if (unreachable !== null)
-    return { ...known, backfill: toSend ? { estimate: null, done } : null, fields: [], problem: unreachable };
+    return { ...about, backfill: toSend ? { estimate: null, done } : null, fields: [], problem: unreachable };
   try {
-    const fields = fieldsInWords(sync, await mapSync(source, sync, signal));
+    const mapped = await mapSync(source, sync, signal);
+    const fields = fieldsInWords(sync, mapped);
+    const sent = checkpoint === null ? null : await knownRows(sync, source, known, signal);
+    const again = resendOf(sync, mapped.mapping, sent);
+    const resend = again === null ? null : { ...again, asks: asksToResend(sync) && !checkpoint?.backfill?.approved };
     const backfill = toSend ? { estimate: await source.estimate(sync.model, signal), done } : null;
-    return { ...known, backfill, fields, problem: gap };
+    return { ...about, backfill, resend, fields, problem: gap };
   } catch (error) {
     const backfill = toSend ? { estimate: null, done } : null;
-    return { ...known, backfill, fields: [], problem: problemOf(error, signal) };
+    return { ...about, backfill, fields: [], problem: problemOf(error, signal) };
   }
 }
 

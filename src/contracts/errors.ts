@@ -235,6 +235,12 @@ export const CATALOGUE = {
       "A mirror is about to remove more records than `max_deletes` allows. It stopped before that; the message says how many of how many.",
     hint: "If they are to go, `tailrace resume SYNC --approve-deletes`. If not, bring the rows back (or correct `where` or the model), then `tailrace resync SYNC`.",
   },
+  "delivery.mapping_changed": {
+    consequence: "config",
+    meaning:
+      "Something else is made of the rows of a query than of those that were sent (another `map`, `mode`, `match`, `object`, `destination` or key, or other columns), so they are to be sent again. The sync stopped before that; the message says how many.",
+    hint: "If they are to be sent, `tailrace resume SYNC --approve-resend`. If not, put the configuration back, then `tailrace resume SYNC`. With `on_mapping_change: resend` a sync does not ask; `tailrace plan` tells beforehand.",
+  },
   "delivery.row_too_large": {
     consequence: "row-permanent",
     meaning: "The row alone is larger than the destination's largest batch.",

@@ -12,7 +12,7 @@ export interface SentRow {
    * null: the only one of them is `key`.
    */
   readonly identity: readonly string[] | null;
-  /** Of the row's mapped columns, 32 hexadecimal digits; see kit/row-hash.ts. null: the row is about to be removed. */
+  /** Of what is made of rows and the row's mapped columns, 32 hexadecimal digits; see kit/row-hash.ts. null: the row is about to be removed. */
   readonly hash: string | null;
 }
 
@@ -69,8 +69,10 @@ export interface RowPage {
 }
 
 export interface RowIndexOptions {
-  /** What rows and records are told apart by, and what is hashed; with another, it begins anew. */
+  /** What rows and records are told apart by; with another, it begins anew. */
   readonly identity: string;
+  /** What is made of a row before it is sent, as a text that every hash is made with: with another, the rows stay, and none is as it would be sent. */
+  readonly content: string;
   /**
    * Each: ascending places of key columns that {@link RowIndex.matching} is asked for. Then the key has several columns, and its text is `LENGTH:TEXT` of each,
    * joined by commas (LENGTH in UTF-16 units). With other parts than before, the index is kept.
@@ -78,10 +80,18 @@ export interface RowIndexOptions {
   readonly parts: readonly (readonly number[])[];
 }
 
+/** An index as it is now, without opening it. */
+export interface KnownRows {
+  /** What it was opened with last; see {@link RowIndexOptions}. */
+  readonly identity: string;
+  readonly content: string;
+  readonly rows: number;
+}
+
 /** Indexes of rows that lie in the database of the models themselves, which then compares the two: only differences leave it. */
 export interface SourceRowIndexes {
-  /** Whether there is one of this sync. Asks for no rights. */
-  has(sync: string, signal: AbortSignal): Promise<boolean>;
+  /** That of this sync; null: there is none. Asks for no rights. */
+  known(sync: string, signal: AbortSignal): Promise<KnownRows | null>;
   /** null: we may not write there. Whoever opened it last is its holder: calls of one before reject with `state.lease_lost`. */
   open(options: SourceRowIndexOptions, signal: AbortSignal): Promise<SourceRowIndex | null>;
   /** Removes that of this sync, if there is one. */
@@ -91,7 +101,7 @@ export interface SourceRowIndexes {
 export interface SourceRowIndexOptions extends RowIndexOptions {
   readonly sync: string;
   readonly model: QueryModel;
-  /** What is hashed, in this order. */
+  /** What is hashed, in this order, after {@link RowIndexOptions.content}. */
   readonly columns: readonly string[];
   /** What rows are kept out by. With another than before, all rows are offered once. */
   readonly where: string | null;

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "./errors.ts";
 import type { Position } from "./change.ts";
 import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "./failures.ts";
-import type { RowIndex, RowIndexOptions } from "./row-index.ts";
+import type { KnownRows, RowIndex, RowIndexOptions } from "./row-index.ts";
 import type { SentIndex } from "./sent-index.ts";
 import type { Cursor } from "./source.ts";
 
@@ -30,6 +30,8 @@ export interface StateStore extends AsyncDisposable {
   request(sync: string, request: SyncRequest): Promise<void>;
   /** Requests that nobody has taken yet, oldest first. */
   waitingRequests(sync: string): Promise<readonly { readonly id: number; readonly request: SyncRequest }[]>;
+  /** The index of a sync's rows, as long as it is kept here; null: there is none. */
+  knownRows(sync: string): Promise<KnownRows | null>;
   /** Forgets a sync that nobody runs (`state.lease_held` else): its state, failures and requests. */
   forget(sync: string): Promise<void>;
 }
@@ -55,6 +57,8 @@ export interface Lease extends AsyncDisposable {
    * is another than before, the index begins anew, because records are told apart in another way.
    */
   openSentIndex(identity: string): Promise<SentIndex>;
+  /** See {@link StateStore.knownRows}. */
+  knownRows(): Promise<KnownRows | null>;
   /** Opens the index of the rows of a model that is not read from the log itself. */
   openRowIndex(options: RowIndexOptions): Promise<RowIndex>;
   /** A line for `status`; cheap, may be lost in a crash. */
@@ -78,6 +82,8 @@ export interface BackfillProgress {
   readonly rows: number;
   /** Every row is done; what is left is the removal of records whose rows are gone. */
   readonly removing?: true | undefined;
+  /** A person has approved of sending rows again that were sent by another mapping; until the index is opened by this one. */
+  readonly approved?: true | undefined;
 }
 
 /** Removals that the guard against mass deletes (`max_deletes`) has stopped, and whether a person has approved of them. */
@@ -154,7 +160,11 @@ export interface DeadLetter {
 
 export type SyncRequest =
   | { readonly kind: "pause" }
-  | { readonly kind: "resume"; readonly approveDeletes?: true | undefined }
+  | {
+      readonly kind: "resume";
+      readonly approveDeletes?: true | undefined;
+      readonly approveResend?: true | undefined;
+    }
   | { readonly kind: "resync" }
   | { readonly kind: "retry"; readonly failures: FailureChoice }
   | { readonly kind: "drop"; readonly failures: FailureChoice; readonly by: string; readonly why: string | null };

@@ -71,6 +71,8 @@ export interface Sync {
   readonly onTruncate: "stop" | "ignore";
   /** When continuity cannot be proven: wait for a person, or send every row again from the present state. */
   readonly onGap: "stop" | "resync";
+  /** Before rows that were sent are sent again because something else is made of them: wait for a person, or not. */
+  readonly onMappingChange: "ask" | "resend";
   /** What becomes of a column that the source did not send because it did not change. */
   readonly unchanged: "omit" | "fetch" | "auto";
   /** `row-permanent` after this many attempts of one row while others are accepted. */

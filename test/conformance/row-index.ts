@@ -7,7 +7,7 @@ import { checkpointAt } from "../support/state-values.ts";
 import { RowIndexModel } from "./row-index-model.ts";
 import { eventually, never, type StateHarness } from "./state-harness.ts";
 
-const OF: RowIndexOptions = { identity: '["crm","contacts"]', parts: [] };
+const OF: RowIndexOptions = { identity: '["crm","contacts"]', content: "map", parts: [] };
 
 export function rowIndexSuite(open: () => Promise<StateHarness>): void {
   test("row index: a row is found as it was announced, before and after it was accepted", async () => {
@@ -83,6 +83,11 @@ export function rowIndexSuite(open: () => Promise<StateHarness>): void {
     expect(kept).toMatchObject({ isNew: false, rows: 2 });
     expect(await kept.find(["a", "b"])).toMatchObject([{ confirmed: true }, { confirmed: false }]);
     const [, b] = await kept.announce([row("a", "2"), row("b", "1")]);
+    const known = { identity: OF.identity, content: "map", rows: 2 };
+    expect([await lease.knownRows(), await again.knownRows("s")]).toEqual([known, known]);
+    expect(await lease.openRowIndex({ ...OF, content: "other" })).toMatchObject({ isNew: false, rows: 2 });
+    expect(await again.knownRows("s")).toEqual({ ...known, content: "other" });
+    expect(await again.knownRows("nobody")).toBeNull();
     const anew = await lease.openRowIndex({ ...OF, identity: '["crm","companies"]' });
     expect(anew).toMatchObject({ isNew: true, rows: 0 });
     expect(await all(anew)).toEqual([]);

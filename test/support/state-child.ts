@@ -43,7 +43,7 @@ if (what === "rounds") {
       say(id);
     }
   } else if (what === "rows") {
-    const index = await lease.openRowIndex({ identity: "of", parts: [] });
+    const index = await lease.openRowIndex({ identity: "of", content: "", parts: [] });
     for (let number = 1; ; number += 1) {
       const key = String(number);
       const [version] = await index.announce([{ key, recordKey: null, identity: null, hash: rowHash([key]) }]);

@@ -54,6 +54,7 @@ export function syncWith(overrides: Partial<Sync> = {}): Sync {
     backfill: true,
     batch: { rows: null, bytes: null, ageMs: null },
     onGap: "stop",
+    onMappingChange: "ask",
     onTruncate: "stop",
     unchanged: "auto",
     attempts: 5,

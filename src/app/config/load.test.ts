@@ -53,6 +53,7 @@ test("what is not said has its default", async () => {
       backfill: true,
       batch: { rows: null, bytes: null, ageMs: null },
       onGap: "stop",
+      onMappingChange: "ask",
       onTruncate: "ignore",
       unchanged: "auto",
       attempts: 12,

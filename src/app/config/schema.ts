@@ -123,6 +123,10 @@ export const sync = z.strictObject({
     description:
       "What happens when the log cannot be read on without a gap (slot lost, database restored, publication changed): wait for a person, or send every row again, as `tailrace resync` does. At most 3 times an hour; then it stops.",
   }),
+  on_mapping_change: z.enum(["ask", "resend"]).default("ask").meta({
+    description:
+      "Queries: what happens when another `map`, `mode`, `match` or destination, or other columns, would send the rows again that were sent: `ask`, which stops the sync until `tailrace resume SYNC --approve-resend`, or `resend`. `tailrace plan` says how many. For a table nothing is sent again: that is `tailrace resync`.",
+  }),
   on_truncate: z.enum(["stop", "ignore"]).optional().meta({
     description:
       "What a TRUNCATE of the table does: `stop` the sync, or `ignore` it. Default: `stop` in mode `mirror`, else `ignore`.",

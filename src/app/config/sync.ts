@@ -63,6 +63,7 @@ class SyncReader {
       backfill: input.backfill ?? mode !== "event",
       batch: { rows: input.batch?.rows ?? null, bytes: input.batch?.bytes ?? null, ageMs: input.batch?.age ?? null },
       onGap: input.on_gap,
+      onMappingChange: input.on_mapping_change,
       onTruncate: input.on_truncate ?? (mode === "mirror" ? "stop" : "ignore"),
       unchanged: input.unchanged,
       attempts: input.attempts,

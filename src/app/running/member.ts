@@ -16,6 +16,7 @@ import type { Timetable } from "../../engine/rows/timetable.ts";
 import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
 import { openRowIndex } from "./open-row-index.ts";
+import { asksToResend, comparisonOf, knownRows, readingAtStart } from "./resend.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
 
 /** Hears of each report as it is made; `counts`: rows since the pipeline was opened, null without one. Returns at once. */
@@ -107,6 +108,10 @@ export class Member implements AsyncDisposable {
   /** It cannot go on without a person; the other syncs do. After a gap it resyncs instead, where it was told to. */
   async stop(error: TailraceError): Promise<void> {
     const { code, message, hint, consequence } = error;
+    if (code === "delivery.mapping_changed" && !asksToResend(this.sync)) {
+      this.#log.warn("other rows are sent from now on; beginning again with them", { code, error: message });
+      return;
+    }
     const resyncs = consequence === "gap" && this.sync.onGap === "resync" && this.#mayResync();
     try {
       if (resyncs) {
@@ -164,7 +169,8 @@ export class Member implements AsyncDisposable {
       let checkpoint: Checkpoint | null = this.state.checkpoint;
       const theirs = parseProgress(await writer.transactional?.load(signal), this.state.generation);
       // The destination stored its progress with the rows; ours may be a little behind it.
-      if (theirs !== null && (checkpoint === null || theirs.position >= checkpoint.position)) checkpoint = theirs;
+      if (theirs !== null && (checkpoint === null || theirs.position >= checkpoint.position))
+        checkpoint = { ...theirs, backfill: theirs.backfill ?? comparisonOf(checkpoint) };
       checkpoint = {
         position: checkpoint?.position ?? start.position,
         incarnation: start.incarnation,
@@ -179,6 +185,11 @@ export class Member implements AsyncDisposable {
                 ? null
                 : { generation: this.state.generation, after: null, rows: 0, removing: true })),
       };
+      if (capture.kind !== "log" && this.state.checkpoint !== null) {
+        const known = await knownRows(sync, source, () => this.lease.knownRows(), signal);
+        const { generation } = this.state;
+        checkpoint = { ...checkpoint, backfill: readingAtStart(sync, mapping, known, checkpoint, generation) };
+      }
       await this.lease.commit({ checkpoint });
       await this.reload();
       const captures =

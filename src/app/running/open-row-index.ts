@@ -5,7 +5,7 @@ import type { RowIndex, RowIndexOptions, SourceRowIndex, SourceRowIndexOptions }
 import type { Source } from "../../contracts/source.ts";
 import type { Lease } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
-import { hashedPlaces, rowIdentity } from "../../engine/rows/hashed-columns.ts";
+import { hashedNames, identifies } from "../../engine/rows/hashed-columns.ts";
 import type { Mapping } from "../../engine/mapping/compile.ts";
 
 export interface OpenRowIndex {
@@ -18,7 +18,7 @@ export interface OpenRowIndex {
 }
 
 /** Of a local index: what it held is in the source, or is about to be put into it anew. */
-const NOTHING: RowIndexOptions = { identity: "", parts: [] };
+const NOTHING: RowIndexOptions = { identity: "", content: "", parts: [] };
 
 /**
  * The index of what a sync sent of its rows: in the source where `diff_state` says so and we may write there, else in the state. When that
@@ -29,11 +29,10 @@ export async function openRowIndex(options: OpenRowIndex, signal: AbortSignal): 
   const { sync, source, lease, mapping, capture } = options;
   const { model } = sync;
   const parts = capture.kind === "live" ? capture.query.partialPlaces : [];
-  const here: RowIndexOptions = { identity: rowIdentity(sync, mapping), parts };
+  const here: RowIndexOptions = { ...identifies(sync, mapping), parts };
   const { rowIndexes } = source;
   if (rowIndexes === undefined || model.kind !== "query") return lease.openRowIndex(here);
-  const columns = hashedPlaces(mapping).map((place) => mapping.relation.columns[place]!.name);
-  const there = { ...here, sync: sync.name, model, columns, where: sync.where?.text ?? null };
+  const there = { ...here, sync: sync.name, model, columns: hashedNames(mapping), where: sync.where?.text ?? null };
   // Rounds of a model that is followed live ask the index every few milliseconds.
   const wanted = model.diff.state === "source" || (model.diff.state === "auto" && capture.kind === "diff");
   const index = wanted ? await rowIndexes.open(there, signal) : null;
@@ -75,7 +74,7 @@ async function fromSource(
   signal: AbortSignal,
 ): Promise<RowIndex> {
   const rowIndexes = source.rowIndexes!;
-  if (!(await rowIndexes.has(sync.name, signal))) return lease.openRowIndex(here);
+  if ((await rowIndexes.known(sync.name, signal)) === null) return lease.openRowIndex(here);
   const index = await rowIndexes.open(there, signal);
   if (index === null) {
     log.warn(

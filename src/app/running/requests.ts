@@ -1,6 +1,7 @@
 import type { Log } from "../../contracts/log.ts";
 import type { SyncRequest } from "../../contracts/state.ts";
 import type { Member } from "./member.ts";
+import { approvedResend } from "./resend.ts";
 import type { Round } from "./round.ts";
 
 /** Does what was asked of a sync; what changes how it runs ends the round. A request is taken when it is done, not before. */
@@ -23,7 +24,8 @@ export async function obey(
       return round.end("again");
     case "resume": {
       const heldDeletes = await member.heldDeletes(request.approveDeletes === true);
-      await lease.commit({ ...taken, paused: false, stopped: null, heldDeletes });
+      const resend = request.approveResend === true ? approvedResend(member.state) : {};
+      await lease.commit({ ...taken, ...resend, paused: false, stopped: null, heldDeletes });
       member.modelIsBroken = false;
       return round.end("again");
     }

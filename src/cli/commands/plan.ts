@@ -10,7 +10,7 @@ export const plan: Command = {
   usage: "[SYNC…]",
   help: `
 A dry run: what would be made on each source, where each sync stands (never ran, goes on, paused, stopped), about how many rows
-would be backfilled, and which fields would be sent. Shows no row's values, and writes nothing: not to a source, not to a
+would be backfilled, how many that were sent would be sent again because of another mapping, and which fields would be sent. Shows no row's values, and writes nothing: not to a source, not to a
 destination, not to the state.
 
   --json             {"sources":[…],"syncs":[…],"ok":…}

@@ -31,6 +31,7 @@ function renderSync(sync: SyncPlan, paint: Paint): string {
     ["stands", standing(sync, paint)],
     ["rows", rows(sync)],
   ];
+  if (sync.resend !== null) lines.push(["sent again", paint("yellow", resend(sync, sync.resend))]);
   if (sync.where !== null) lines.push(["where", sync.where]);
   if (sync.fields.length > 0) lines.push(["fields", renderFields(sync.fields)]);
   if (sync.problem !== null) lines.push(["problem", paint("red", printable(sync.problem))]);
@@ -61,6 +62,11 @@ function standing({ standing: stands, reason }: SyncPlan, paint: Paint): string 
     case "stopped":
       return paint("red", `stopped: ${printable(reason ?? "?")}`);
   }
+}
+
+function resend({ sync }: SyncPlan, { rows: sent, why, asks }: NonNullable<SyncPlan["resend"]>): string {
+  const what = `all ${count(sent)} ${sent === 1 ? "row" : "rows"} that ${sent === 1 ? "was" : "were"} sent. ${why}`;
+  return asks ? `${what}; the sync stops first, until \`tailrace resume ${sync} --approve-resend\`` : what;
 }
 
 function rows({ backfill }: SyncPlan): string {

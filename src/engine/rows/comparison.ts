@@ -142,7 +142,7 @@ export class Comparison {
       key,
       recordKey: recordKey === key ? null : recordKey,
       identity: identityOf(mapping, key, values),
-      hash: hashOf(mapping, values),
+      hash: hashOf(sync, mapping, values),
     };
     if (purpose.generation === null && last?.hash === row.hash) {
       if (unfinished !== undefined) return waitFor(unfinished, item);
@@ -280,7 +280,10 @@ export class Comparison {
 
   async #keepOut(rows: readonly ReadRow[]): Promise<void> {
     if (rows.length === 0) return;
-    await this.#inSource!.keepOut(rows.map(({ key, mapping, values }) => ({ key, hash: hashOf(mapping, values!) })));
+    const { sync } = this.#host;
+    await this.#inSource!.keepOut(
+      rows.map(({ key, mapping, values }) => ({ key, hash: hashOf(sync, mapping, values!) })),
+    );
     for (const { item } of rows) item.group.done(item.index);
   }
 

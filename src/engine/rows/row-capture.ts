@@ -12,6 +12,7 @@ import type { Entry } from "../delivery/entry.ts";
 import { AckTracker, type Item } from "../progress/ack-tracker.ts";
 import { Comparison } from "./comparison.ts";
 import { FirstLoad } from "./first-load.ts";
+import { tellsOnce } from "./hashed-columns.ts";
 import { persist } from "./persist.ts";
 import { Removals } from "./removals.ts";
 import { Rounds } from "./rounds.ts";
@@ -67,21 +68,21 @@ export class RowCapture implements Capturing {
     guard?.begin(index.rows, held, Date.now());
     this.keeper = new RowKeeper({ sync: sync.name, index, guard, hold, observer });
     const comparison = new Comparison(host, index, () => this.#streamAt, this.#stopped.signal);
-    const reader = new RowReader(host, comparison);
+    const reader = new RowReader(host, comparison, index);
     const turns = this.#turns;
     const shared = { host, index, comparison, reader, turns, keyColumns };
     this.#comparison = comparison;
     this.#reader = reader;
     this.#load = checkpoint.backfill === null ? null : new FirstLoad(checkpoint.backfill);
     const windowMs = sync.model.kind === "query" ? sync.model.windowMs : 0;
-    const lost = index.isNew && this.#load === null;
+    const lost = index.isNew && (this.#load === null || this.#load.rowsRead);
     this.#scans = new Scans({
       ...shared,
       removals: new Removals({ ...shared, guard, held }),
       load: this.#load,
       timetable: options.timetable,
       windowMs,
-      quiet: lost && (sync.mode === "event" || sync.mode === "insert"),
+      quiet: lost && tellsOnce(sync),
       ended: () => host.moved(),
     });
     this.#rounds =
@@ -100,7 +101,8 @@ export class RowCapture implements Capturing {
         "there is no index of the rows that were sent (it was lost, or other columns or records are sent now): all rows are read to make it anew",
       );
     }
-    if (lost || options.compares || (held?.by === "diff" && held.approved)) this.#scans.ask(null);
+    if ((lost && this.#load === null) || options.compares || (held?.by === "diff" && held.approved))
+      this.#scans.ask(null);
   }
 
   accept(batch: ChangeBatch): void {

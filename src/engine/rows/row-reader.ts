@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
+import type { RowIndex } from "../../contracts/row-index.ts";
 import type { KeyValues, SnapshotChunk } from "../../contracts/source.ts";
 import type { Values } from "../../contracts/values.ts";
 import type { CaptureHost } from "../capture/capturing.ts";
@@ -7,18 +8,23 @@ import { duplicateId, keyOf, keyOfTexts } from "../delivery/delivery.ts";
 import type { Item } from "../progress/ack-tracker.ts";
 import type { Mapping } from "../mapping/compile.ts";
 import type { Comparison, Purpose, ReadRow } from "./comparison.ts";
-import { hashOf } from "./hashed-columns.ts";
+import { contentOf, hashOf } from "./hashed-columns.ts";
+import { mappingChanged } from "./mapping-changed.ts";
 import { unseenMs } from "./persist.ts";
 
 /** Reads rows by their keys, and compares them with what was sent. */
 export class RowReader {
   readonly #host: CaptureHost;
   readonly #comparison: Comparison;
+  readonly #index: RowIndex;
   readonly #told = new Set<string>();
+  /** Of the first rows that were read. */
+  #content: string | null = null;
 
-  constructor(host: CaptureHost, comparison: Comparison) {
+  constructor(host: CaptureHost, comparison: Comparison, index: RowIndex) {
     this.#host = host;
     this.#comparison = comparison;
+    this.#index = index;
   }
 
   /** Within a turn. `transactions`: what the snapshots must see. `itemOf`: what is finished when all that is to be said of a row is. */
@@ -60,7 +66,12 @@ export class RowReader {
 
   /** The rows of a chunk by their keys, in its order. Of several with one key, the same one each time. */
   rowsOf(chunk: SnapshotChunk): { readonly mapping: Mapping; readonly rows: Map<string, Values> } {
-    const mapping = this.#host.mappings.for(chunk.relation);
+    const { sync, mappings } = this.#host;
+    const mapping = mappings.for(chunk.relation);
+    const content = contentOf(sync, mapping);
+    this.#content ??= content;
+    if (content !== this.#content)
+      throw mappingChanged(sync.name, this.#index.rows, `Model \`${sync.model.name}\` has other columns now`);
     const rows = new Map<string, Values>();
     for (const values of chunk.rows) {
       const key = this.#keyOf(mapping, values);
@@ -68,7 +79,7 @@ export class RowReader {
       if (other === undefined) rows.set(key, values);
       else {
         this.repeated(mapping, key, values);
-        if (hashOf(mapping, values) < hashOf(mapping, other)) rows.set(key, values);
+        if (hashOf(sync, mapping, values) < hashOf(sync, mapping, other)) rows.set(key, values);
       }
     }
     return { mapping, rows };

@@ -1,5 +1,6 @@
-import type { RowIndexOptions } from "../../contracts/row-index.ts";
+import type { KnownRows, RowIndexOptions } from "../../contracts/row-index.ts";
 import { keyParts, partsText } from "./key-parts.ts";
+import { knownRows, storedIdentity } from "./stored-identity.ts";
 import type { RowSession, RowTables } from "./tables.ts";
 
 /** Keys that are taken apart at once, where an index is opened with other parts. */
@@ -15,22 +16,34 @@ export async function openRows(
   session: RowSession,
   names: RowTables,
   sync: string,
-  { identity, parts }: RowIndexOptions,
+  options: RowIndexOptions,
 ): Promise<OpenedRows> {
   const [known] = await session.rows(`SELECT identity, parts, last, rows FROM ${names.indexed_model} WHERE sync = $1`, [
     sync,
   ]);
-  if (known?.["identity"] === identity) {
-    if (known["parts"] !== partsText(parts)) await divide(session, names, sync, parts);
-    return { isNew: false, rows: Number(known["rows"]) };
+  const { parts } = options;
+  const stored = known?.["identity"] ?? null;
+  if (stored !== null && knownRows(stored, 0).identity === options.identity) {
+    await session.rows(`UPDATE ${names.indexed_model} SET identity = $2 WHERE sync = $1 AND identity <> $2`, [
+      sync,
+      storedIdentity(options),
+    ]);
+    if (known?.["parts"] !== partsText(parts)) await divide(session, names, sync, parts);
+    return { isNew: false, rows: Number(known?.["rows"]) };
   }
   await removeRows(session, names, sync);
   // The versions go on, where they are known.
   await session.rows(
     `INSERT INTO ${names.indexed_model} (sync, identity, parts, last, places, rows) VALUES ($1, $2, $3, $4, 0, 0)`,
-    [sync, identity, partsText(parts), known?.["last"] ?? 0],
+    [sync, storedIdentity(options), partsText(parts), known?.["last"] ?? 0],
   );
   return { isNew: true, rows: 0 };
+}
+
+/** What there is of a sync, without opening it. */
+export async function rowsKnown(session: RowSession, names: RowTables, sync: string): Promise<KnownRows | null> {
+  const [known] = await session.rows(`SELECT identity, rows FROM ${names.indexed_model} WHERE sync = $1`, [sync]);
+  return known === undefined ? null : knownRows(known["identity"] ?? "", Number(known["rows"]));
 }
 
 export async function removeRows(session: RowSession, names: RowTables, sync: string): Promise<void> {

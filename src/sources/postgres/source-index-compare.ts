@@ -21,6 +21,7 @@ export interface CompareOptions {
   /** A place in the log that all is before which is visible by now. */
   readonly mark: (signal: AbortSignal) => Promise<Position>;
   readonly model: QueryModel;
+  readonly content: string;
   readonly hashed: readonly string[];
   /** The sync's number. */
   readonly id: string;

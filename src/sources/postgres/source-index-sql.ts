@@ -1,5 +1,5 @@
 // The statements that compare a model with what was sent of it.
-import { quoteIdentifier } from "../../kit/sql.ts";
+import { quoteIdentifier, quoteLiteral } from "../../kit/sql.ts";
 import { type DescribedQuery, fromModel } from "./describe-query.ts";
 import { partitionsOf } from "./source-index-tables.ts";
 
@@ -16,6 +16,8 @@ export interface CompareSql {
 export interface Compared {
   readonly model: { readonly sql: string };
   readonly described: DescribedQuery;
+  /** Every hash begins with it. */
+  readonly content: string;
   /** Names of the columns that are hashed. */
   readonly hashed: readonly string[];
   /** The sync's number. */
@@ -31,9 +33,10 @@ export const FOUND = "pg_temp.tailrace_found";
 export const PLAN = "pg_temp.tailrace_plan";
 
 export function compareSql(compared: Compared): CompareSql {
-  const { model, described, hashed, id, keepsOut, all, utf8 } = compared;
+  const { model, described, id, keepsOut, all, utf8 } = compared;
   const { columns } = described.relation;
   const { indexed, keptOut } = partitionsOf(id);
+  const hash = hashSql(compared);
   const names = columns.map((_, i) => `c${i}`);
   const keyNames = described.relation.key.map((place) => names[place]!);
   const key = keySql(
@@ -50,7 +53,7 @@ export function compareSql(compared: Compared): CompareSql {
     find: `CREATE TEMPORARY TABLE tailrace_found AS
       SELECT m.present IS TRUE AS present, s.kept IS FALSE AS known, s.kept IS TRUE AS kept,
              coalesce(m.key, s.key) AS key, ${keyNames.map((name) => `m.${name}`).join(", ")}
-      FROM (SELECT true AS present, ${key} AS key, ${hashSql(hashed)} AS hash, ${texts(keyNames)} FROM ${fromModel(model)}) AS m
+      FROM (SELECT true AS present, ${key} AS key, ${hash} AS hash, ${texts(keyNames)} FROM ${fromModel(model)}) AS m
       FULL JOIN (SELECT key, hash, confirmed, false AS kept FROM ${indexed}${kept}) AS s ON s.key = m.key
       WHERE pg_catalog.decode(m.hash, 'hex') IS DISTINCT FROM s.hash OR NOT s.confirmed${all ? " OR m.present" : ""}`,
     plan: `CREATE TEMPORARY TABLE tailrace_plan AS
@@ -58,7 +61,7 @@ export function compareSql(compared: Compared): CompareSql {
         SELECT false AS present, key, NULL::pg_catalog.text AS hash, ${names.map((name) => `NULL::pg_catalog.text AS ${name}`).join(", ")}
         FROM ${FOUND} WHERE known AND NOT present
         UNION ALL
-        SELECT true, k.key, ${hashSql(hashed)}, ${texts(names)}
+        SELECT true, k.key, ${hash}, ${texts(names)}
         FROM (SELECT DISTINCT key, ${keyNames.join(", ")} FROM ${FOUND} WHERE present) AS k
         JOIN ${fromModel(model)} ON ${match.join(" AND ")} AND ${key} = k.key) AS r;
       CREATE UNIQUE INDEX ON ${PLAN} (n)`,
@@ -79,8 +82,9 @@ function keySql(texts: readonly string[], utf8: boolean): string {
 }
 
 /** See kit/row-hash.ts. */
-function hashSql(columns: readonly string[]): string {
-  return `pg_catalog.md5(pg_catalog.array_send(ARRAY[${columns.map(textOf).join(", ")}]))`;
+function hashSql({ content, hashed }: Pick<Compared, "content" | "hashed">): string {
+  const texts = [`${quoteLiteral(content)}::pg_catalog.text`, ...hashed.map(textOf)];
+  return `pg_catalog.md5(pg_catalog.array_send(ARRAY[${texts.join(", ")}]))`;
 }
 
 function textOf(column: string): string {

@@ -86,15 +86,17 @@ function keptIn(source: PostgresSource, store: StateStore, database: TestDatabas
           await target.forget(sync);
           await source.rowIndexes.forget(sync, signal);
         };
+      if (name === "knownRows") return (sync: string) => source.rowIndexes.known(sync, signal);
       if (name === "acquire")
         return async (sync: string, until: AbortSignal) => {
           const lease = await target.acquire(sync, until);
-          if (await source.rowIndexes.has(sync, signal))
+          if ((await source.rowIndexes.known(sync, signal)) !== null)
             await database.rows("UPDATE tailrace_rows.sync SET epoch = epoch + 1 WHERE sync = $1", [sync]);
           return new Proxy(lease, {
             get(of, property) {
+              if (property === "knownRows") return () => source.rowIndexes.known(sync, signal);
               if (property !== "openRowIndex") return bound(of, property);
-              return async (options: { identity: string; parts: readonly (readonly number[])[] }) => {
+              return async (options: { identity: string; content: string; parts: readonly (readonly number[])[] }) => {
                 const more = { sync, model: NOTHING, columns: ["id"], where: null };
                 const index = (await source.rowIndexes.open({ ...options, ...more }, signal))!;
                 await index.complete();
@@ -138,7 +140,7 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
     columns: readonly string[],
     where: string | null = null,
   ): Promise<SourceRowIndex> {
-    const options = { identity: "of", parts: [], sync: "s", model, columns, where };
+    const options = { identity: "of", content: "map", parts: [], sync: "s", model, columns, where };
     const index = (await source.rowIndexes.open(options, signal))!;
     await index.complete();
     return index;
@@ -170,7 +172,7 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
     INSERT INTO users SELECT i, 'n' || i, 'free' FROM generate_series(1, 2000) i`;
   const model = queryModel("SELECT id, name, plan FROM users", { name: "users", key: ["id"] });
   const COLUMNS = ["id", "name"];
-  const hashed = ([id, name]: Values): string => rowHash([id!, name!]);
+  const hashed = ([id, name]: Values): string => rowHash(["map", id!, name!]);
   const rowOf = (values: Values): SentRow => {
     return { key: values[0] as string, recordKey: null, identity: null, hash: hashed(values) };
   };
@@ -237,7 +239,7 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
         key: values[0] as string,
         recordKey: null,
         identity: null,
-        hash: rowHash(values as string[]),
+        hash: rowHash(["map", ...(values as string[])]),
       })),
     );
     expect(await told(index)).toMatchObject({ changed: 0, gone: [] });
@@ -257,7 +259,7 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
         ["😀é", "2"],
         ["", "3"],
       ].map(([a, b]) => {
-        return { key: keyOf(a!, b!), recordKey: null, identity: null, hash: rowHash([a!, b!]) };
+        return { key: keyOf(a!, b!), recordKey: null, identity: null, hash: rowHash(["map", a!, b!]) };
       }),
     );
     expect(await told(index)).toMatchObject({ changed: 0, gone: [] });
@@ -319,15 +321,15 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
 
   test("an opening that was not completed begins anew, and does not count", async () => {
     await using here = await place(USERS);
-    const options = { identity: "of", parts: [], sync: "s", model, columns: COLUMNS, where: null };
+    const options = { identity: "of", content: "map", parts: [], sync: "s", model, columns: COLUMNS, where: null };
     const begun = (await here.source.rowIndexes.open(options, signal))!;
     await begun.announce([rowOf(["1", "n1", ""])]);
-    expect(await here.source.rowIndexes.has("s", signal)).toBe(false);
+    expect(await here.source.rowIndexes.known("s", signal)).toBeNull();
     const anew = (await here.source.rowIndexes.open(options, signal))!;
     expect(anew).toMatchObject({ isNew: true, rows: 0 });
     await anew.announce([rowOf(["2", "n2", ""])]);
     await anew.complete();
-    expect(await here.source.rowIndexes.has("s", signal)).toBe(true);
+    expect(await here.source.rowIndexes.known("s", signal)).toEqual({ identity: "of", content: "map", rows: 1 });
     expect(await here.source.rowIndexes.open(options, signal)).toMatchObject({ isNew: false, rows: 1 });
   });
 
@@ -335,10 +337,10 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
     await using here = await place(USERS);
     await using second = sourceOn(here.database.url);
     await using stranger = sourceOn(here.database.url, "other");
-    const options = { identity: "of", parts: [], sync: "s", model, columns: COLUMNS, where: null };
+    const options = { identity: "of", content: "map", parts: [], sync: "s", model, columns: COLUMNS, where: null };
     const first = await open(here, model, COLUMNS);
     await sent(first, [rowOf(["1", "n1", ""])]);
-    expect(await stranger.rowIndexes.has("s", signal)).toBe(false);
+    expect(await stranger.rowIndexes.known("s", signal)).toBeNull();
     expect(await stranger.rowIndexes.open(options, signal)).toMatchObject({ isNew: true });
     const next = (await second.rowIndexes.open(options, signal))!;
     for (const late of [
@@ -347,7 +349,7 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
       first.complete(),
     ])
       await expect(late).rejects.toMatchObject({ code: "state.lease_lost" });
-    expect(await next.find(["1"])).toMatchObject([{ hash: rowHash(["1", "n1"]), confirmed: true }]);
+    expect(await next.find(["1"])).toMatchObject([{ hash: rowHash(["map", "1", "n1"]), confirmed: true }]);
     expect(await second.rowIndexes.holdings([], signal)).toMatchObject([
       { name: "rows of s", used: false, active: false },
     ]);
@@ -380,12 +382,12 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
     their.username = role;
     their.password = "x";
     await using reader = sourceOn(their.href);
-    const options = { identity: "of", parts: [], sync: "s", model, columns: COLUMNS, where: null };
-    expect(await reader.rowIndexes.has("s", signal)).toBe(false);
+    const options = { identity: "of", content: "map", parts: [], sync: "s", model, columns: COLUMNS, where: null };
+    expect(await reader.rowIndexes.known("s", signal)).toBeNull();
     expect(await reader.rowIndexes.open(options, signal)).toBeNull();
     // What another role has made is not ours, whatever it holds.
     await open(here, model, COLUMNS);
-    expect(await reader.rowIndexes.has("s", signal)).toBe(false);
+    expect(await reader.rowIndexes.known("s", signal)).toBeNull();
     expect(await reader.rowIndexes.open(options, signal)).toBeNull();
     await database.sql(
       `DROP SCHEMA tailrace_rows CASCADE; CREATE SCHEMA tailrace_rows; GRANT USAGE, CREATE ON SCHEMA tailrace_rows TO ${role}`,

@@ -4,13 +4,15 @@ import type { Position } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type {
   Differences,
+  KnownRows,
   SentRow,
   SourceRowIndex,
   SourceRowIndexes,
   SourceRowIndexOptions,
 } from "../../contracts/row-index.ts";
 import type { Holding } from "../../contracts/source.ts";
-import { type OpenedRows, openRows } from "../../kit/row-index/open-tables.ts";
+import { type OpenedRows, openRows, rowsKnown } from "../../kit/row-index/open-tables.ts";
+import { storedIdentity } from "../../kit/row-index/stored-identity.ts";
 import { type TableAccess, TableRowIndex } from "../../kit/row-index/table-index.ts";
 import type { Row, RowSession } from "../../kit/row-index/tables.ts";
 import type { QueryReader } from "./query-reader.ts";
@@ -47,14 +49,14 @@ export class SourceIndexes implements SourceRowIndexes {
     this.#options = options;
   }
 
-  has(sync: string, signal: AbortSignal): Promise<boolean> {
+  known(sync: string, signal: AbortSignal): Promise<KnownRows | null> {
     return this.#options.session.use(signal, async (client) => {
-      if (!(await hasTables(client))) return false;
-      const { rows } = await client.query<{ complete: string }>(
-        `SELECT complete::text FROM ${HOLDERS} WHERE project = $1 AND sync = $2`,
+      if (!(await hasTables(client))) return null;
+      const { rows } = await client.query<{ id: string }>(
+        `SELECT id::text AS id FROM ${HOLDERS} WHERE project = $1 AND sync = $2 AND complete`,
         [this.#options.project, sync],
       );
-      return rows[0]?.complete === "true";
+      return rows[0] === undefined ? null : rowsKnown(sessionOf(client), TABLES, rows[0].id);
     });
   }
 
@@ -77,7 +79,7 @@ export class SourceIndexes implements SourceRowIndexes {
         if (!complete)
           await client.query(`UPDATE ${TABLES.indexed_model} SET identity = $2 WHERE sync = $1`, [
             id,
-            options.identity,
+            storedIdentity(options),
           ]);
         if (index.isNew) await client.query(`UPDATE ${HOLDERS} SET complete = false WHERE id = $1`, [id]);
         const isJudged = index.isNew || judged_by === judgedBy;
@@ -177,13 +179,14 @@ class PostgresSourceIndex extends TableRowIndex implements SourceRowIndex {
 
   compare(signal: AbortSignal): Promise<Differences> {
     const { open, reader, mark } = this.#source;
-    const { model, columns } = this.#options;
+    const { model, columns, content } = this.#options;
     return compare(
       {
         open,
         reader,
         mark,
         model,
+        content,
         hashed: columns,
         id: this.#id,
         keepsOut: this.#keptOut > 0,

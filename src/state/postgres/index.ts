@@ -5,7 +5,7 @@ import type { Log } from "../../contracts/log.ts";
 import type { Lease, StateStore, StoredStatus, SyncRequest, SyncState } from "../../contracts/state.ts";
 import { clientConfig } from "../../kit/postgres/client-config.ts";
 import type { ConnectionSettings } from "../../kit/postgres/settings.ts";
-import { removeRows } from "../../kit/row-index/open-tables.ts";
+import { removeRows, rowsKnown } from "../../kit/row-index/open-tables.ts";
 import { NOTHING_YET } from "../apply.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Dropped } from "./dropped.ts";
@@ -199,6 +199,12 @@ class PostgresStateStore implements StateStore {
     if (!(await this.#readable())) return [];
     const { sessions, requests } = this.#parts;
     return sessions.read((session) => requests.of(session, sync));
+  }
+
+  async knownRows(sync: string) {
+    if (!(await this.#readable())) return null;
+    const { names, sessions } = this.#parts;
+    return sessions.read((session) => rowsKnown(session, names, sync));
   }
 
   async forget(sync: string): Promise<void> {

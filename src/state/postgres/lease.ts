@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { FailureDrop } from "../../contracts/failures.ts";
-import type { RowIndexOptions } from "../../contracts/row-index.ts";
+import type { KnownRows, RowIndexOptions } from "../../contracts/row-index.ts";
 import type { Lease, StateChange, StatusReport, SyncState } from "../../contracts/state.ts";
-import { openRows } from "../../kit/row-index/open-tables.ts";
+import { openRows, rowsKnown } from "../../kit/row-index/open-tables.ts";
 import { TableRowIndex } from "../../kit/row-index/table-index.ts";
 import { apply, NOTHING_YET } from "../apply.ts";
 import { recordOf } from "../dropped-record.ts";
@@ -153,6 +153,11 @@ export class PostgresLease implements Lease {
     const { names } = this.#parts;
     const opened = await this.#writeSent((session) => openSent(session, names, this.sync, identity));
     return new PostgresSentIndex(this.sync, this.#indexAccess(), opened);
+  }
+
+  knownRows(): Promise<KnownRows | null> {
+    const { names, sessions } = this.#parts;
+    return this.#inTurn(() => sessions.read((session) => rowsKnown(session, names, this.sync)));
   }
 
   async openRowIndex(options: RowIndexOptions): Promise<TableRowIndex> {

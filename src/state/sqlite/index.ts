@@ -97,6 +97,10 @@ class SqliteStateStore implements StateStore {
     return this.#link.call("waitingRequests", sync);
   }
 
+  knownRows(sync: string) {
+    return this.#link.call("knownRows", sync);
+  }
+
   forget(sync: string) {
     return this.#link.call("forget", sync);
   }
@@ -139,6 +143,10 @@ class SqliteLease implements Lease {
 
   async openSentIndex(identity: string) {
     return new SqliteSentIndex(this.#link, this.#owner, await this.#link.call("openSent", this.#owner, identity));
+  }
+
+  knownRows() {
+    return this.#link.call("knownRows", this.sync);
   }
 
   async openRowIndex(options: RowIndexOptions) {

@@ -1,6 +1,7 @@
-import type { IndexedRow, RowIndexOptions, SentRow } from "../../contracts/row-index.ts";
+import type { IndexedRow, KnownRows, RowIndexOptions, SentRow } from "../../contracts/row-index.ts";
 import { announced } from "../../kit/row-index/announced.ts";
 import { keyParts, partsText } from "../../kit/row-index/key-parts.ts";
+import { knownRows, storedIdentity } from "../../kit/row-index/stored-identity.ts";
 import type { Connection } from "./connection.ts";
 import { type FoundText, type RowText, rowOf, toFound } from "./row-text.ts";
 
@@ -43,23 +44,34 @@ export class IndexedRows {
     this.#connection = connection;
   }
 
-  open(sync: string, { identity, parts }: RowIndexOptions): OpenedRows {
+  known(sync: string): KnownRows | null {
+    const known = this.#connection.get("SELECT identity, rows FROM indexed_model WHERE sync = ?", sync);
+    return known === undefined ? null : knownRows(String(known["identity"]), Number(known["rows"]));
+  }
+
+  open(sync: string, options: RowIndexOptions): OpenedRows {
+    const { parts } = options;
     const connection = this.#connection;
     const known = connection.get("SELECT id, identity, parts, last, rows FROM indexed_model WHERE sync = ?", sync);
     let id = Number(known?.["id"]);
-    const isNew = known?.["identity"] !== identity;
+    const stored = storedIdentity(options);
+    const isNew = known === undefined || knownRows(String(known["identity"]), 0).identity !== options.identity;
     if (isNew) {
       if (known !== undefined) this.#remove(id);
       const made = connection.get(
         "INSERT INTO indexed_model (sync, identity, parts, last, places, rows) VALUES (?, ?, ?, ?, 0, 0) RETURNING id",
         sync,
-        identity,
+        stored,
         partsText(parts),
         // The versions go on, where they are known.
         Number(known?.["last"] ?? 0),
       );
       id = Number(made?.["id"]);
-    } else if (known["parts"] !== partsText(parts)) this.#divide(id, parts);
+    } else {
+      if (known["identity"] !== stored)
+        connection.run("UPDATE indexed_model SET identity = ? WHERE id = ?", stored, id);
+      if (known["parts"] !== partsText(parts)) this.#divide(id, parts);
+    }
     this.#parts.set(id, parts);
     const count = connection.get("SELECT count(*) AS rows FROM indexed WHERE model = ?", id);
     return { id, isNew, rows: Number(count?.["rows"]) };

@@ -91,7 +91,7 @@ test("killed in a loop of announcements: every acknowledged row is in the index,
     await child.ended;
     await using store = await openSqliteState({ path, log: quiet });
     await using lease = await store.acquire("s", never);
-    const index = await lease.openRowIndex({ identity: "of", parts: [] });
+    const index = await lease.openRowIndex({ identity: "of", content: "", parts: [] });
     expect(index.isNew).toBe(false);
     const said = child.lines.map((line) => line.split(" ").map(Number)).slice(1);
     const found = await index.find(said.map(([number]) => String(number)));

@@ -13,6 +13,7 @@ export type Method =
   | "forgetSent"
   | "otherSent"
   | "openRows"
+  | "knownRows"
   | "findRows"
   | "announceRows"
   | "confirmRows"

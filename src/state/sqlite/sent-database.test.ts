@@ -51,7 +51,7 @@ describe("what is asked of few takes as long in a large index as in a small one"
 
   test("rows: one is found, announced and confirmed; the end is read", () => {
     const grown = growth((sync, rows) => {
-      const { id } = sent.rows.open(sync, { identity: "of", parts: [] });
+      const { id } = sent.rows.open(sync, { identity: "of", content: "", parts: [] });
       const list = Array.from({ length: rows }, (_, n) => [String(n), null, null, rowHash([String(n)])]);
       sent.rows.announce(id, JSON.stringify(list));
       return () => {

@@ -72,6 +72,20 @@ export function openSentFile(path: string): SentFile {
   return { connection: open(path), damaged };
 }
 
+/** For looking only; null: there is none, or none that can be read as it is. */
+export function lookIntoSentFile(path: string): Connection | null {
+  if (!existsSync(path)) return null;
+  try {
+    const database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+    if (versionOf(database) === VERSION) return new Connection(path, database);
+    database.close();
+    return null;
+  } catch (error) {
+    if (sqliteError(error, path).code === "state.corrupt") return null;
+    throw sqliteError(error, path);
+  }
+}
+
 function open(path: string): Connection {
   // Keys are in it: only for its owner's eyes. SQLite gives its other files the same mode.
   closeSync(openSync(path, "a", 0o600));

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { TailraceError } from "../../contracts/errors.ts";
-import type { RowIndexOptions } from "../../contracts/row-index.ts";
+import type { KnownRows, RowIndexOptions } from "../../contracts/row-index.ts";
 import type { OtherGenerations } from "../../contracts/sent-index.ts";
 import type { DroppedFailures, FailureDrop, FailurePage, FailureQuery } from "../../contracts/failures.ts";
 import type {
@@ -17,9 +17,9 @@ import { Connection } from "./connection.ts";
 import { openDatabaseFile } from "./database-file.ts";
 import { DeadLetters, type FailureGroup } from "./dead-letters.ts";
 import { Dropped } from "./dropped.ts";
-import type { IndexedRows, OpenedRows } from "./indexed-rows.ts";
+import { IndexedRows, type OpenedRows } from "./indexed-rows.ts";
 import { SentDatabase } from "./sent-database.ts";
-import { openSentFile, sentPath } from "./sent-file.ts";
+import { lookIntoSentFile, openSentFile, sentPath } from "./sent-file.ts";
 import type { SentRows } from "./sent-rows.ts";
 import { leaseLost, Leases, type Held } from "./leases.ts";
 import { Reports, type StoredReport } from "./reports.ts";
@@ -160,6 +160,20 @@ export class StateDatabase {
 
   openRows(owner: string, options: RowIndexOptions): OpenedRows {
     return this.#asHolder(owner, ({ rows }, sync) => rows.open(sync, options));
+  }
+
+  /** Of a sync that may be another's; for looking only. A file that cannot be read is as none: whoever opens it mends it. */
+  knownRows(sync: string): KnownRows | null {
+    if (this.#sent !== null) return this.#sent.rows.known(sync);
+    const path = sentPath(this.#options.path);
+    if (!this.#options.readOnly) return existsSync(path) ? this.#sentDatabase().rows.known(sync) : null;
+    const connection = lookIntoSentFile(path);
+    if (connection === null) return null;
+    try {
+      return new IndexedRows(connection).known(sync);
+    } finally {
+      connection.close();
+    }
   }
 
   findRows(...[owner, ...args]: [owner: string, ...Parameters<IndexedRows["find"]>]): string {
