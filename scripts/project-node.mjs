@@ -1,4 +1,4 @@
-// Runs a script (or, with --bin, a tool of node_modules) under the project's own Node.
+// Runs a script (or, with --bin, a tool of node_modules) under the project's own Node; what begins with `--` before it is for Node.
 //
 // Plain JavaScript with no dependency, because it is what runs first on a fresh clone, under whatever
 // Node the machine has: it installs what the lock file names when that has not been done yet, then hands
@@ -51,8 +51,13 @@ if (!installed()) {
   writeFileSync(stamp, wanted);
 }
 
-const [first, ...rest] = process.argv.slice(2);
-const args = first === "--bin" ? [binary(rest[0]), ...rest.slice(1)] : [join(root, first), ...rest];
+const given = process.argv.slice(2);
+const options = given.splice(
+  0,
+  given.findIndex((argument) => argument === "--bin" || !argument.startsWith("--")),
+);
+const [first, ...rest] = given;
+const args = [...options, ...(first === "--bin" ? [binary(rest[0]), ...rest.slice(1)] : [join(root, first), ...rest])];
 
 /** The JavaScript file behind a tool of node_modules/.bin. */
 function binary(name) {

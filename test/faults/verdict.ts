@@ -1,3 +1,4 @@
+import type { LedgerEntry } from "../support/ledger.ts";
 import { orderOf, overlaps } from "../support/ledger-order.ts";
 import { compare } from "../support/oracle.ts";
 import type { Outcome } from "./scenario.ts";
@@ -15,9 +16,15 @@ export interface Verdict extends Pick<Outcome, "lost" | "inversions" | "duplicat
   readonly ok: boolean;
 }
 
-/** The ledger against the table. `where`: only these rows of the table are expected. */
-export async function verdict(rig: Rig, where?: string): Promise<Verdict> {
-  const entries = await rig.receiver.ledger.read();
+/**
+ * The ledger against the table. `where`: only these rows of the table are expected. `marked`: the ledger's entries, with the restarts
+ * elsewhere.
+ */
+export async function verdict(
+  rig: Rig,
+  { where, marked }: { readonly where?: string; readonly marked?: readonly LedgerEntry[] } = {},
+): Promise<Verdict> {
+  const entries = marked ?? (await rig.receiver.ledger.read());
   const difference = await compare(entries, rig.database, { ...COMPACT_TABLE, where });
   const { inversions, regressions, windows } = orderOf(entries);
   const replays = windows.map((window) => window.replays);

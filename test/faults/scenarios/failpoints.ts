@@ -95,7 +95,7 @@ async function killAt(one: Case, rig: Rig, { seed, log }: ScenarioOptions): Prom
   const { changes } = await load;
   await refused;
   await rig.catchUp();
-  const { lost, inversions, replays, ok } = await verdict(rig, DELIVERABLE);
+  const { lost, inversions, replays, ok } = await verdict(rig, { where: DELIVERABLE });
   // The last window is that of the run which came after the kill.
   const repeats = replays.at(-1) ?? 0;
   const killed = signal === "SIGKILL";

@@ -9,7 +9,7 @@ import { verdict } from "../verdict.ts";
 
 const SIZES = {
   short: { kills: 8, keys: 5_000, ratePerSecond: 3_000 },
-  full: { kills: 200, keys: 50_000, ratePerSecond: 1_500 },
+  full: { kills: 200, keys: 50_000, ratePerSecond: 1_000 },
 };
 
 /** What one batch of the log and the requests on their way can hold, and what 50 ms between two checkpoints can send. */

@@ -103,7 +103,7 @@ async function deliver(
   await using engine = rig.start({ args: ["run", "--once"] });
   const { code } = await engine.exit;
   if (code !== 0) throw new Error(`run --once ended with ${code}: ${lastLines(engine)}`);
-  const { lost, inversions, ok } = await verdict(rig, deliverable);
+  const { lost, inversions, ok } = await verdict(rig, { where: deliverable });
   const dead = await rig.deadLetters();
   const [counted] = await rig.database.rows(`SELECT count(*)::text AS count FROM ${TABLE} WHERE NOT (${deliverable})`);
   const count = Number(counted?.["count"]);

@@ -7,7 +7,8 @@ import { verdict } from "../verdict.ts";
 
 const SIZES = {
   short: { changes: 4_000, ratePerSecond: 1_000 },
-  full: { changes: 240_000, ratePerSecond: 1_000 },
+  // As much as such a receiver takes.
+  full: { changes: 60_000, ratePerSecond: 250 },
 };
 const RATE = 0.3;
 /** What the webhook destination has in flight at most, when it is not told otherwise. */

@@ -75,7 +75,6 @@ export const takeover: Scenario = {
       leader.cli.kill(freeze ? "SIGSTOP" : "SIGKILL");
       if (!freeze) await leader.cli.exit;
       await receiver.until(({ counts }) => counts.inFlight === 0, 5_000);
-      receiver.ledger.mark(RESTART);
       await receiver.until(sends(standby.name), GIVE_UP_MS).catch((error: unknown) => {
         throw new Error(`${String(error)} ${lastLines(standby.cli)}`);
       });
@@ -101,7 +100,9 @@ export const takeover: Scenario = {
     standby.cli.kill("SIGTERM");
     await standby.cli.exit;
     await rig.settled(leader.cli, 120_000);
-    const { lost, inversions, duplicates, overlaps, needless, ok } = await verdict(rig);
+    const { lost, inversions, duplicates, overlaps, needless, ok } = await verdict(rig, {
+      marked: [...atTakeovers(receiver.ledger.entries)],
+    });
     const sentByFenced = fencedSends(receiver.ledger.entries, reigns);
     const figures = {
       takeoverMsP50: Math.round(quantile(tookMs, 0.5)),
@@ -127,6 +128,21 @@ export const takeover: Scenario = {
 
 function senderOf(entry: LedgerEntry | undefined): string | null {
   return entry?.kind === "request" ? (entry.headers["x-instance"] ?? null) : null;
+}
+
+/**
+ * A window for each reign. It begins with the new leader's first request and no sooner: what the old one had written before it was
+ * stopped may arrive after that.
+ */
+function* atTakeovers(entries: readonly LedgerEntry[]): Generator<LedgerEntry> {
+  let sender: string | null = null;
+  for (const entry of entries) {
+    const by = senderOf(entry);
+    if (sender !== null && by !== null && by !== sender && entry.kind === "request")
+      yield { kind: "mark", label: RESTART, atNs: entry.arrivedNs };
+    sender = by ?? sender;
+    yield entry;
+  }
 }
 
 /** Requests by another than who reigned when they arrived. */
