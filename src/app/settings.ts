@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { DestinationConnector } from "../contracts/destination.ts";
+import type { DestinationConnector, DestinationGuide } from "../contracts/destination.ts";
 import type { SourceConnector } from "../contracts/source.ts";
 import { destinationBase, sourceBase } from "./config/schema.ts";
 import { choices, defOf, inWords, joined } from "./config/schema-walk.ts";
@@ -15,6 +15,8 @@ export interface ConnectorSettings extends ConnectorSummary {
   readonly settings: readonly Setting[];
   /** A sync's `options:`; null for sources. */
   readonly options: readonly Setting[] | null;
+  /** null for sources, and for destinations whose page is written by hand. */
+  readonly guide: DestinationGuide | null;
 }
 
 export interface Setting {
@@ -40,13 +42,13 @@ export async function destinationTypes(): Promise<readonly ConnectorSummary[]> {
 /** Throws `config.invalid` when there is no such type. */
 export async function sourceSettings(type: string): Promise<ConnectorSettings> {
   const { title, settings } = await loadSource(type);
-  return { type, title, settings: settingsOf(settings, sourceBase), options: null };
+  return { type, title, settings: settingsOf(settings, sourceBase), options: null, guide: null };
 }
 
 /** Throws `config.invalid` when there is no such type. */
 export async function destinationSettings(type: string): Promise<ConnectorSettings> {
-  const { title, settings, sync } = await loadDestination(type);
-  return { type, title, settings: settingsOf(settings, destinationBase), options: walk(sync, "") };
+  const { title, settings, sync, guide = null } = await loadDestination(type);
+  return { type, title, settings: settingsOf(settings, destinationBase), options: walk(sync, ""), guide };
 }
 
 function settingsOf(
@@ -63,6 +65,7 @@ function walk(schema: z.core.$ZodType, prefix: string): readonly Setting[] {
   const settings: Setting[] = [];
   for (const option of choices(schema)) {
     const def = defOf(option.schema);
+    if (def.type === "array") settings.push(...walk(def.element, prefix.replace(/\.$/, "[].")));
     if (def.type !== "object") continue;
     for (const [name, child] of Object.entries(def.shape)) {
       const key = `${prefix}${name}`;

@@ -9,9 +9,10 @@ export const destinations: Command = {
   summary: "the types of destination, and the settings of one",
   usage: "[show TYPE]",
   help: `
-Lists the types that a destination of the configuration may have; with \`show TYPE\`, every setting of one, and the \`options\` that a sync may have there.
+Lists the types that a destination of the configuration may have; with \`show TYPE\`, what one can do (objects, how records are found, modes, what becomes
+of rows that are gone), every setting of it, and the \`options\` that a sync may have there.
 
-  --json             {"types":[…]}; show: {"type","title","settings":[…],"options":[…]}
+  --json             {"types":[…]}; show: {"type","title","settings":[…],"options":[…],"guide":{…}|null}
 `,
   options: {},
   async run(context, { positionals: [word, type, extra] }) {

@@ -1,4 +1,5 @@
 import type { ConnectorSettings, ConnectorSummary, Setting } from "../../app/settings.ts";
+import type { DestinationGuide } from "../../contracts/destination.ts";
 import type { Paint } from "./paint.ts";
 import { pairs, table } from "./table.ts";
 import { wrapped } from "./wrap.ts";
@@ -10,10 +11,23 @@ export function renderTypes(types: readonly ConnectorSummary[]): string {
   );
 }
 
-export function renderSettings({ type, title, settings, options }: ConnectorSettings, paint: Paint): string {
-  const head = `${paint("bold", type)}  ${title}\n\n${renderKeys(settings, paint)}`;
+export function renderSettings({ type, title, settings, options, guide }: ConnectorSettings, paint: Paint): string {
+  const about = guide === null ? "" : `${renderGuide({ ...guide, type }, paint)}\n`;
+  const head = `${paint("bold", type)}  ${title}\n\n${about}${renderKeys(settings, paint)}`;
   if (options === null || options.length === 0) return head;
   return `${head}\n${paint("bold", "options")} of a sync\n\n${renderKeys(options, paint)}`;
+}
+
+function renderGuide({ type, summary, objects }: DestinationGuide & { type: string }, paint: Paint): string {
+  const rows = objects.map(({ name, match, modes, deletes, batch }) => [
+    name,
+    match,
+    modes.join(", "),
+    deletes.join(", "),
+    batch,
+  ]);
+  const titles = ["OBJECT", "FOUND BY", "MODES", "ON_DELETE", "REQUESTS"].map((title) => ({ title }));
+  return `${wrapped(summary, 80)}\n\n${table(titles, rows)}\n${paint("dim", `More: docs/destinations/${type}.md`)}\n`;
 }
 
 function renderKeys(settings: readonly Setting[], paint: Paint): string {

@@ -3,7 +3,6 @@ import { connectionSettings, secretSetting } from "../../kit/vendor/settings.ts"
 
 export const settings = z
   .strictObject({
-    ...connectionSettings,
     token: secretSetting("A private app's access token (`pat-…`).").optional(),
     oauth: z
       .strictObject({
@@ -13,6 +12,7 @@ export const settings = z
       })
       .optional()
       .describe("An app of your own instead of a private app's token."),
+    ...connectionSettings,
   })
   .refine(({ token, oauth }) => (token === undefined) !== (oauth === undefined), { error: "Give `token` or `oauth`." })
   .describe("HubSpot CRM: contacts, companies, deals and other objects.");

@@ -30,6 +30,7 @@ function laneWith(
     perSecond?: number;
     maySend?: () => boolean;
     needless?: (entry: Entry) => boolean;
+    group?: Writer["group"];
   } = {},
 ) {
   const queue = new KeyedQueue({ merges: options.merges ?? false });
@@ -44,6 +45,7 @@ function laneWith(
   const rejected: { entry: Entry; error: TailraceError }[] = [];
   const stops: TailraceError[] = [];
   const writer: Writer = {
+    ...(options.group && { group: options.group }),
     write: async (batch) => {
       requests.push({
         atMs: Date.now(),
@@ -70,7 +72,7 @@ function laneWith(
   const limits = { rows: 100, bytes: 1e6, ageMs: 0, attempts: 5, ...options.limits };
   const lane = new Lane({ sync: "s", queue, gate, writer, limits, owner, signal: abort.signal, log: silent });
   let ordinal = 0;
-  const add = (key: string, version: number): void => {
+  const add = (key: string, version: number, op: Entry["op"] = "upsert"): void => {
     ordinal += 1;
     const change: Change = {
       op: "update",
@@ -81,7 +83,7 @@ function laneWith(
       transaction: { id: "1", committedAt: 0n },
     };
     const group = { tracker: {}, done() {}, alsoWaits() {}, suppose() {} };
-    const entry = newEntry(mapping, "upsert", change, null, change.after, group, 0);
+    const entry = newEntry(mapping, op, change, null, change.after, group, 0);
     entry.key = key;
     queue.add(entry);
     gate.wake();
@@ -143,6 +145,20 @@ describe("a request", () => {
     add("b", 1);
     await pass(0);
     expect(requests.map(({ ids }) => ids)).toEqual([["s-p-00000001", "s-p-00000002"]]);
+    expect(queue.entries).toBe(0);
+  });
+
+  test("has deliveries of one group of its writer only, and no more than that has room for; the others follow at once", async () => {
+    const writes = { rows: 2 };
+    const others = { rows: 10 };
+    const { add, requests, queue } = laneWith(all(DELIVERED), { group: (op) => (op === "upsert" ? writes : others) });
+    for (const key of ["a", "b", "c"]) add(key, 1);
+    add("d", 1, "update");
+    add("e", 1);
+    await pass(0);
+    const idOf = (ordinal: number): string => `s-p-0000000${ordinal}`;
+    expect(requests.map(({ ids }) => ids)).toEqual([[idOf(1), idOf(2)], [idOf(3), idOf(5)], [idOf(4)]]);
+    expect(requests.flatMap(({ attempts }) => attempts)).toEqual([1, 1, 1, 1, 1]);
     expect(queue.entries).toBe(0);
   });
 
