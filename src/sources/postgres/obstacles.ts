@@ -60,7 +60,7 @@ function notLive(what: string): Obstacle {
 
 /** Tables that are not what its SQL shows. */
 function hiddenTables({ tables }: LiveAnalysis, told: readonly TableInfo[]): readonly Obstacle[] {
-  const found = new Set(tables.map(({ oid }) => oid));
+  const found = new Set(tables.map(({ id }) => id));
   // A partition that it reads by itself is told as its root.
   const roots = new Set(tables.flatMap(({ info: { root } }) => (root === null ? [] : [root.oid])));
   return [
@@ -83,7 +83,7 @@ function hiddenTables({ tables }: LiveAnalysis, told: readonly TableInfo[]): rea
 function unreadable({ tables }: LiveAnalysis, reads: readonly ReadRelation[], role: string): readonly Obstacle[] {
   const readable = new Set(reads.filter((read) => read.readable).map(({ oid }) => oid));
   const to = quoteIdentifier(role);
-  return tables.flatMap(({ oid, sql, namespace, info }): Obstacle[] => {
+  return tables.flatMap(({ id: oid, sql, namespace, info }): Obstacle[] => {
     if (info.rowSecurity) {
       const what = `row security hides rows of ${sql} from the role, and the keys that a change affects are looked for there`;
       return [{ code: "row_security", what, fix: `ALTER ROLE ${to} BYPASSRLS` }];

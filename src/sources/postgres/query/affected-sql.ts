@@ -1,90 +1,36 @@
 // The SQL that finds, from changed rows of one reference, the keys that they can affect.
+import type { Link, TableReference } from "../../../kit/live-query/graph.ts";
+import type { Path } from "../../../kit/live-query/paths.ts";
+import { NotLive } from "../../../kit/live-query/reasons.ts";
+import { type Question, type Reference, directPlaces, questionOf, sidesOf } from "../../../kit/live-query/reference.ts";
+import { type Node, columnRef, names, rewrite } from "../../../kit/live-query/tree.ts";
 import { quoteIdentifier } from "../../../kit/sql.ts";
-import { type Node, columnRef, expressionSql, names, rewrite } from "./ast.ts";
 import type { DescribedQuery } from "../describe-query.ts";
-import type { BaseColumn, BaseTable } from "./catalog.ts";
-import { type Expression, type Link, type TableReference, columnOf, columnsRead, textOf } from "./graph.ts";
-import type { Path } from "./paths.ts";
-import { NotLive } from "./reasons.ts";
+import { expressionSql } from "./ast.ts";
+import type { PostgresColumn, PostgresTable } from "./catalog.ts";
 
-/** How a changed row of one reference to a table leads to keys of the model. */
-export interface Reference {
-  readonly table: BaseTable;
-  /** How it is named in the model, for people: `recent > o`. */
-  readonly path: string;
-  readonly place: string | null;
-  /** The columns whose values, old and new, it takes; parameters of `sql` in this order, each a `text[]`. None: every change affects the same keys. */
-  readonly needs: readonly string[];
-  /** Places in the key that it finds, ascending; all of them, or the rest is to be found in what was sent and what is there. */
-  readonly keyPlaces: readonly number[];
-  readonly complete: boolean;
-  /** The query: a text `k0`, `k1` … for each of `keyPlaces`, none null. null: nothing to ask, see `direct`. */
-  readonly sql: AffectedSql | null;
-  /** For each of `keyPlaces`, which of `needs` is its text; null: to be asked. */
-  readonly direct: readonly number[] | null;
-}
-
-/** `firstParameter`: the number of its first parameter, for queries that are put together. */
+/** `firstParameter`: the number of its first parameter, for queries that are put together; each is a `text[]`. Keys are texts. */
 export type AffectedSql = (firstParameter: number) => string;
 
-export async function referenceOf(path: Path, described: DescribedQuery): Promise<Reference> {
-  const { reference } = path;
-  const { table } = reference;
-  const keyPlaces = [...path.key.keys()].sort((a, b) => a - b);
-  const parts = keyPlaces.map((place) => path.key.get(place)!);
-  const read = new Set<string>();
-  for (const expression of [...path.links.map((link) => link.expression), ...parts]) {
-    for (const name of columnsRead(expression, reference)) read.add(name);
-  }
-  const needed = table.columns.filter(({ name }) => read.has(name));
-  const missing = needed.find(({ inLog }) => !inLog);
-  if (missing) {
-    throw new NotLive(
-      `the generated column ${missing.name} of ${table.sql}`,
-      "the log does not hold it: name what it is computed from",
-      reference.place,
-    );
-  }
-  const about = {
-    table,
-    path: reference.path,
-    place: reference.place,
-    needs: needed.map(({ name }) => name),
-    keyPlaces,
-    complete: keyPlaces.length === described.key.length,
-  };
-  const direct = path.links.length === 0 ? directPlaces(parts, keyPlaces, described, needed) : null;
-  return direct
-    ? { ...about, sql: null, direct }
-    : { ...about, sql: await affectedSql(path, keyPlaces, described, needed), direct: null };
-}
+export type PostgresReference = Reference<PostgresTable, AffectedSql>;
 
-/** Where the key is columns whose texts are the key's: they need not be asked for. */
-function directPlaces(
-  parts: readonly Expression[],
-  keyPlaces: readonly number[],
-  { relation }: DescribedQuery,
-  needed: readonly BaseColumn[],
-): readonly number[] | null {
-  const places = parts.map((part, i) => {
-    const column = columnOf(part)?.column;
-    const { type } = relation.columns[relation.key[keyPlaces[i]!]!]!;
-    const same =
-      column !== undefined && (column.column.type === type || (column.textClass === "int" && INTEGERS.has(type)));
-    return same ? needed.findIndex(({ name }) => name === column.name) : -1;
+export async function referenceOf(path: Path, described: DescribedQuery): Promise<PostgresReference> {
+  const question = questionOf(path, described.key.length);
+  const table = path.reference.table as PostgresTable;
+  const { relation } = described;
+  const direct = directPlaces(path, question, (column, place) => {
+    const { type } = relation.columns[relation.key[place]!]!;
+    return (column as PostgresColumn).column.type === type || (column.textClass === "int" && INTEGERS.has(type));
   });
-  return places.includes(-1) ? null : places;
+  const sql = direct ? null : await affectedSql(path, question, described);
+  return { ...question.about, table, sql, direct };
 }
 
 const INTEGERS: ReadonlySet<string> = new Set(["smallint", "integer", "bigint"]);
 
-async function affectedSql(
-  path: Path,
-  keyPlaces: readonly number[],
-  { key }: DescribedQuery,
-  needed: readonly BaseColumn[],
-): Promise<AffectedSql> {
+async function affectedSql(path: Path, { about, needed }: Question, { key }: DescribedQuery): Promise<AffectedSql> {
   const { reference } = path;
+  const { keyPlaces } = about;
   // The same path of another UNION branch is to be the same text.
   const aliases = new Map([
     [reference.alias, "changed"],
@@ -98,15 +44,15 @@ async function affectedSql(
     ),
   );
   const named = keys.map((text, i) => `${text} AS k${i}`).join(", ");
-  const keyTexts = new Set([...path.key.values()].map(textOf));
-  const links = await Promise.all(path.links.map(async (link) => `(${await linkSql(link, keyTexts, write)})`));
+  const links = await Promise.all(path.links.map(async (link) => `(${await linkSql(link, path, write)})`));
   const where = links.length > 0 ? ` WHERE ${links.join(" AND ")}` : "";
   const present = keys.map((_, i) => `k.k${i} IS NOT NULL`).join(" AND ");
+  const columns = needed as readonly PostgresColumn[];
   return (first) =>
-    `SELECT DISTINCT k.* FROM (SELECT ${named} FROM ${changedRows(needed, first)} AS changed${others}${where}) AS k WHERE ${present}`;
+    `SELECT DISTINCT k.* FROM (SELECT ${named} FROM ${changedRows(columns, first)} AS changed${others}${where}) AS k WHERE ${present}`;
 }
 
-function changedRows(needed: readonly BaseColumn[], first: number): string {
+function changedRows(needed: readonly PostgresColumn[], first: number): string {
   if (needed.length === 0) return "(SELECT)";
   const columns = needed.map(({ name, sqlType }, i) => `c.c${i}::${sqlType} AS ${quoteIdentifier(name)}`).join(", ");
   const lists = needed.map((_, i) => `pg_catalog.unnest($${first + i}::pg_catalog.text[])`).join(", ");
@@ -115,13 +61,11 @@ function changedRows(needed: readonly BaseColumn[], first: number): string {
 
 type Write = (node: Node) => Promise<string>;
 
-async function linkSql(link: Link, keyTexts: ReadonlySet<string>, write: Write): Promise<string> {
-  if (!link.same) return write(link.expression.node);
-  const { left, right } = link.same;
-  const [l, r] = [await write(left.node), await write(right.node)];
-  // A key is never null.
-  const neverNull = [left, right].some((side) => keyTexts.has(textOf(side)) || columnOf(side)?.column.notNull);
-  return neverNull ? `(${l}) = (${r})` : `(${l}) = (${r}) OR ((${l}) IS NULL AND (${r}) IS NULL)`;
+async function linkSql(link: Link, path: Path, write: Write): Promise<string> {
+  const sides = sidesOf(link, path);
+  if (!sides) return write(link.expression.node);
+  const [l, r] = [await write(sides.left), await write(sides.right)];
+  return sides.neverNull ? `(${l}) = (${r})` : `(${l}) = (${r}) OR ((${l}) IS NULL AND (${r}) IS NULL)`;
 }
 
 async function sqlOf(node: Node, aliases: ReadonlyMap<string, string>, reference: TableReference): Promise<string> {

@@ -78,6 +78,13 @@ describe("the way from each table to the key", () => {
       "l(user_id) → 0",
     ],
     [
+      "a name in ON that an item before the join has too",
+      "SELECT u.id FROM tickets t, users u JOIN loose l ON id = l.user_id WHERE t.user_id = u.id",
+      "t(user_id) → 0",
+      "u(id) → 0",
+      "l(user_id) → 0",
+    ],
+    [
       "a self-join",
       "SELECT u.id, r.email AS by FROM users u LEFT JOIN users r ON r.id = u.referrer",
       "u(id) → 0",

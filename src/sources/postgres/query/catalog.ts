@@ -3,56 +3,33 @@ import type pg from "pg";
 import { quoteIdentifier, quoteName } from "../../../kit/sql.ts";
 import { type TableColumn, type TableInfo, describeTable } from "../catalog.ts";
 import { notReadable } from "../describe.ts";
+import type {
+  BaseColumn,
+  BaseTable,
+  CatalogRelation,
+  FunctionInfo,
+  QueryCatalog,
+} from "../../../kit/live-query/catalog.ts";
 
-export interface BaseColumn extends TableColumn {
-  /**
-   * Columns of the same class that are equal have the same text, and the other way round. null: texts of equal values may differ (numeric
-   * without a scale: 1.0 = 1.00; citext; a collation that is not deterministic).
-   */
-  readonly textClass: string | null;
-  /** Its collation tells any two texts apart. */
-  readonly deterministic: boolean;
-  /** Whether the log can hold it. */
-  readonly inLog: boolean;
-}
+export interface PostgresColumn extends BaseColumn, TableColumn {}
 
-export interface BaseTable {
-  /** The {@link Relation.id} that the log has its rows under: of a partition, its root's. */
-  readonly oid: string;
+export interface PostgresTable extends BaseTable {
+  /** `ONLY` stands before its name where tables inherit from it. */
+  readonly columns: readonly PostgresColumn[];
   readonly namespace: string;
   readonly name: string;
-  /** The name, quoted; `ONLY` before it where tables inherit from it. */
-  readonly sql: string;
-  readonly columns: readonly BaseColumn[];
   readonly info: TableInfo;
 }
 
-export type CatalogRelation =
-  | { readonly kind: "table"; readonly table: BaseTable }
-  | { readonly kind: "view"; readonly sql: string; readonly columns: readonly string[]; readonly definition: string }
-  /** `what`: as a noun. */
-  | { readonly kind: "other"; readonly sql: string; readonly what: string };
-
-export interface FunctionInfo {
-  readonly kind: "function" | "aggregate" | "window" | "procedure";
+export interface PostgresFunction extends FunctionInfo {
   readonly volatility: "immutable" | "stable" | "volatile";
   readonly language: string;
   readonly builtIn: boolean;
-  readonly returnsSet: boolean;
-  /** One value, neither a row nor several out parameters. */
-  readonly scalar: boolean;
-  /** How many arguments it can be called with; `most` null: any number. */
-  readonly least: number;
-  readonly most: number | null;
-  /** See {@link BaseColumn.textClass}, of what it returns. */
-  readonly textClass: string | null;
 }
 
-export interface QueryCatalog {
-  /** By the search path when `schema` is null; null: there is none. */
-  relation(schema: string | null, name: string): Promise<CatalogRelation | null>;
+export interface PostgresCatalog extends QueryCatalog {
   /** All of that name. */
-  functions(schema: string | null, name: string): Promise<readonly FunctionInfo[]>;
+  functions(schema: string | null, name: string): Promise<readonly PostgresFunction[]>;
   /** Whether a collation tells any two texts apart; also of one that is not there. */
   deterministic(schema: string | null, collation: string): Promise<boolean>;
   /** Has the database read a statement with parameters. Throws its error when it does not take it. */
@@ -74,11 +51,11 @@ function textClass(type: { oid: number; typmod: number; kind: string; determinis
 }
 
 /** Questions to a database, in a session whose search path is the model's. Answers are kept. */
-export class DatabaseCatalog implements QueryCatalog {
+export class DatabaseCatalog implements PostgresCatalog {
   readonly #client: pg.Client;
   readonly #generatedToo: boolean;
-  readonly #relations = new Map<string, Promise<CatalogRelation | null>>();
-  readonly #functions = new Map<string, Promise<readonly FunctionInfo[]>>();
+  readonly #relations = new Map<string, Promise<CatalogRelation<PostgresTable> | null>>();
+  readonly #functions = new Map<string, Promise<readonly PostgresFunction[]>>();
 
   /** `generatedToo`: the log holds stored generated columns. */
   constructor(client: pg.Client, generatedToo: boolean) {
@@ -86,11 +63,16 @@ export class DatabaseCatalog implements QueryCatalog {
     this.#generatedToo = generatedToo;
   }
 
-  relation(schema: string | null, name: string): Promise<CatalogRelation | null> {
-    return remember(this.#relations, JSON.stringify([schema, name]), () => this.#relation(schema, name));
+  relation(schema: string | null, name: string, descendants: boolean): Promise<CatalogRelation<PostgresTable> | null> {
+    const asked = JSON.stringify([schema, name, descendants]);
+    return remember(this.#relations, asked, () => this.#relation(schema, name, descendants));
   }
 
-  async #relation(schema: string | null, name: string): Promise<CatalogRelation | null> {
+  async #relation(
+    schema: string | null,
+    name: string,
+    descendants: boolean,
+  ): Promise<CatalogRelation<PostgresTable> | null> {
     const { rows } = await this.#client.query<{ oid: string; definition: string | null; system: string }>(
       `SELECT c.oid::text, CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition,
               (c.relnamespace::regnamespace::text IN ('pg_catalog', 'information_schema'))::text AS system
@@ -102,18 +84,24 @@ export class DatabaseCatalog implements QueryCatalog {
     const info = await describeTable(this.#client, { oid: row.oid });
     if (!info) return null;
     const { sql } = info;
-    if (row.system === "true") return { kind: "other", sql, what: "a system catalogue" };
+    const other = (what: string, advice = "only ordinary tables can be followed") =>
+      ({ kind: "other", sql, what, advice }) as const;
+    if (row.system === "true") return other("a system catalogue");
     if (row.definition !== null) {
       return { kind: "view", sql, columns: info.columns.map((column) => column.name), definition: row.definition };
     }
     const what = notReadable(info);
-    if (what !== null) return { kind: "other", sql, what };
+    if (what === "a materialised view") return other(what, "name the query that it is made of");
+    if (what !== null) return other(what);
     const unlogged = info.leaves.some(({ persistence }) => persistence !== "p");
-    if (unlogged) return { kind: "other", sql, what: "a table with partitions that are not logged" };
+    if (unlogged) return other("a table with partitions that are not logged");
+    if (info.children && descendants) {
+      return other("from which other tables inherit", "name it with ONLY, and the others beside it");
+    }
     return { kind: "table", table: await this.#table(info) };
   }
 
-  async #table(info: TableInfo): Promise<BaseTable> {
+  async #table(info: TableInfo): Promise<PostgresTable> {
     const { rows } = await this.#client.query<{
       name: string;
       oid: string;
@@ -132,7 +120,7 @@ export class DatabaseCatalog implements QueryCatalog {
       [info.oid],
     );
     const types = new Map(rows.map((row) => [row.name, row]));
-    const columns = info.columns.map((column): BaseColumn => {
+    const columns = info.columns.map((column): PostgresColumn => {
       const { oid, typmod, kind, deterministic } = types.get(column.name)!;
       return {
         ...column,
@@ -147,14 +135,14 @@ export class DatabaseCatalog implements QueryCatalog {
       };
     });
     const sql = info.kind === "p" || !info.children ? info.sql : `ONLY ${info.sql}`;
-    return { oid: info.root?.oid ?? info.oid, namespace: info.namespace, name: info.name, sql, columns, info };
+    return { id: info.root?.oid ?? info.oid, namespace: info.namespace, name: info.name, sql, columns, keys: [], info };
   }
 
-  functions(schema: string | null, name: string): Promise<readonly FunctionInfo[]> {
+  functions(schema: string | null, name: string): Promise<readonly PostgresFunction[]> {
     return remember(this.#functions, JSON.stringify([schema, name]), () => this.#functionsOf(schema, name));
   }
 
-  async #functionsOf(schema: string | null, name: string): Promise<readonly FunctionInfo[]> {
+  async #functionsOf(schema: string | null, name: string): Promise<readonly PostgresFunction[]> {
     const { rows } = await this.#client.query<{
       kind: "f" | "a" | "w" | "p";
       volatility: "i" | "s" | "v";

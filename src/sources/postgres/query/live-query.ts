@@ -1,17 +1,24 @@
 // From changes of its tables to the keys of a model that they can affect.
 import { createHash } from "node:crypto";
 import type pg from "pg";
-import type { Affected, LiveQuery, PartialKeys } from "../../../contracts/capture.ts";
+import type { Affected, LiveQuery } from "../../../contracts/capture.ts";
 import type { Change } from "../../../contracts/change.ts";
 import { TailraceError } from "../../../contracts/errors.ts";
 import type { QueryModel } from "../../../contracts/model.ts";
-import type { Relation } from "../../../contracts/relation.ts";
 import type { KeyValues } from "../../../contracts/source.ts";
-import { UNCHANGED, type Value, type Values, overlay } from "../../../contracts/values.ts";
+import {
+  ALL,
+  Found,
+  type Needed,
+  isLike,
+  neededValues,
+  partialPlacesOf,
+  relationsOf,
+} from "../../../kit/live-query/affected.ts";
 import { type DescribedQuery, describeQuery, fingerprintSql } from "../describe-query.ts";
 import type { SqlSession } from "../sql-session.ts";
 import { visibility } from "../visibility.ts";
-import type { Reference } from "./affected-sql.ts";
+import type { PostgresReference } from "./affected-sql.ts";
 import { type LiveAnalysis, analyse } from "./analyse.ts";
 import { DatabaseCatalog } from "./catalog.ts";
 import { keysWith } from "./model-sql.ts";
@@ -21,11 +28,6 @@ export interface Followed {
   readonly described: DescribedQuery;
   readonly analysis: LiveAnalysis;
 }
-
-/** Texts of the needed columns, each list once. */
-type Needed = Map<string, readonly (string | null)[]>;
-
-const ALL: Affected = { all: true, keys: [], partial: [], sees: () => true };
 
 export class PostgresLiveQuery implements LiveQuery {
   readonly relations: ReadonlySet<string>;
@@ -41,8 +43,8 @@ export class PostgresLiveQuery implements LiveQuery {
     this.#model = model;
     this.#followed = followed;
     this.#generatedToo = generatedToo;
-    this.relations = relationsOf(followed);
-    this.partialPlaces = partialPlacesOf(followed);
+    this.relations = relationsOf(followed.analysis);
+    this.partialPlaces = partialPlacesOf(followed.analysis.references);
   }
 
   /**
@@ -50,11 +52,11 @@ export class PostgresLiveQuery implements LiveQuery {
    * Throws `source.model` when that makes it a query of other tables, or none that can be followed.
    */
   async affected(changes: readonly Change[], signal: AbortSignal): Promise<Affected> {
-    const asked: { readonly reference: Reference; readonly needed: Needed }[] = [];
+    const asked: { readonly reference: PostgresReference; readonly needed: Needed }[] = [];
     if (changes.some(({ op }) => op === "truncate")) return ALL;
     const byRelation = Map.groupBy(changes, ({ relation }) => relation.id);
     for (const reference of this.#followed.analysis.references) {
-      const needed = neededValues(reference, byRelation.get(reference.table.oid) ?? []);
+      const needed = neededValues(reference, byRelation.get(reference.table.id) ?? []);
       // The log did not hold it: either it does now, or the model cannot be followed any more.
       if (needed === null) return this.#session.use(signal, (client) => this.#analyseAgain(client));
       if (needed.size > 0) asked.push({ reference, needed });
@@ -78,11 +80,11 @@ export class PostgresLiveQuery implements LiveQuery {
     const described = await describeQuery(client, model);
     const analysis = await analyse(model, described, new DatabaseCatalog(client, this.#generatedToo));
     const followed = analysis.kind === "live" && analysis.missingOldRows.length === 0 ? { described, analysis } : null;
-    const same =
-      followed !== null &&
-      sameSet(this.relations, relationsOf(followed)) &&
-      JSON.stringify(partialPlacesOf(followed)) === JSON.stringify(this.partialPlaces);
-    if (!same) {
+    const places = followed && {
+      relations: relationsOf(analysis),
+      partialPlaces: partialPlacesOf(followed.analysis.references),
+    };
+    if (!places || !isLike(places, this)) {
       throw new TailraceError(
         "source.model",
         `model ${model.name}: a table or view that it reads was altered, and it cannot be followed as before`,
@@ -95,7 +97,7 @@ export class PostgresLiveQuery implements LiveQuery {
   /** All queries as one statement: one round trip, one snapshot, taken after the locks. null: what the model reads was altered. */
   async #ask(
     client: pg.Client,
-    queries: readonly { readonly reference: Reference; readonly needed: Needed }[],
+    queries: readonly { readonly reference: PostgresReference; readonly needed: Needed }[],
     found: Found,
   ): Promise<((transaction: string) => boolean) | null> {
     const { described } = this.#followed;
@@ -139,79 +141,6 @@ export class PostgresLiveQuery implements LiveQuery {
       if (known.length === key.length) found.addKey(known);
     }
   }
-}
-
-function relationsOf({ analysis }: Followed): ReadonlySet<string> {
-  return new Set(analysis.tables.map(({ oid }) => oid));
-}
-
-function sameSet(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
-  return one.size === other.size && [...one].every((item) => other.has(item));
-}
-
-function partialPlacesOf({ analysis }: Followed): readonly (readonly number[])[] {
-  const partial = analysis.references.filter(({ complete }) => !complete).map(({ keyPlaces }) => keyPlaces);
-  return [...new Map(partial.map((places) => [places.join(), places])).values()];
-}
-
-/** What was found, each once. */
-class Found {
-  readonly #width: number;
-  readonly #keys = new Map<string, KeyValues>();
-  readonly partial = new Map<string, { readonly places: readonly number[]; readonly values: Map<string, KeyValues> }>();
-
-  constructor(width: number) {
-    this.#width = width;
-  }
-
-  addKey(key: KeyValues): void {
-    this.#keys.set(JSON.stringify(key), key);
-  }
-
-  /** `texts`: by the reference's places. */
-  add({ keyPlaces }: Reference, texts: KeyValues): void {
-    if (keyPlaces.length === this.#width) return this.addKey(texts);
-    const of = this.partial.get(keyPlaces.join()) ?? { places: keyPlaces, values: new Map<string, KeyValues>() };
-    this.partial.set(keyPlaces.join(), of);
-    of.values.set(JSON.stringify(texts), texts);
-  }
-
-  addDirect(reference: Reference, needed: readonly (string | null)[]): void {
-    const texts = reference.direct!.flatMap((place) => needed[place] ?? []);
-    if (texts.length === reference.direct!.length) this.add(reference, texts);
-  }
-
-  partials(): readonly PartialKeys[] {
-    return [...this.partial.values()].map(({ places, values }) => ({ places, values: [...values.values()] }));
-  }
-
-  result(sees: (transaction: string) => boolean): Affected {
-    return { all: false, keys: [...this.#keys.values()], partial: this.partials(), sees };
-  }
-}
-
-/** The old and the new values that a reference needs of these changes; null: one of them does not tell. */
-function neededValues(reference: Reference, changes: readonly Change[]): Needed | null {
-  const needed: Needed = new Map();
-  const take = (row: Values, relation: Relation): boolean => {
-    const values = reference.needs.map((name): Value => {
-      const place = relation.columns.findIndex((column) => column.name === name);
-      return row[place] === undefined ? UNCHANGED : row[place];
-    });
-    if (values.includes(UNCHANGED)) return false;
-    needed.set(JSON.stringify(values), values as (string | null)[]);
-    return true;
-  };
-  for (const { op, relation, before, after } of changes) {
-    const now = overlay(after, before);
-    if (after && now && !take(now, relation)) return null;
-    if (op === "insert") continue;
-    // As the log held it then: it may hold more now.
-    const kept = new Set(relation.keptPlaces);
-    const old = before ?? after?.map((value, i) => (kept.has(i) ? value : UNCHANGED)) ?? null;
-    if (old && !take(old, relation)) return null;
-  }
-  return needed;
 }
 
 async function run(

@@ -1,5 +1,5 @@
 // How the database calls a column of a result that has no AS. https://www.postgresql.org/docs/current/queries-select-lists.html
-import { type Node, names } from "./ast.ts";
+import { type Node, names } from "../../../kit/live-query/tree.ts";
 
 const FIXED: Readonly<Record<string, string>> = {
   CoalesceExpr: "coalesce", A_ArrayExpr: "array", RowExpr: "row", GroupingFunc: "grouping", NullIfExpr: "nullif",

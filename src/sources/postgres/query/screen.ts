@@ -1,15 +1,9 @@
 // What in a query's text rules out following it, whatever its tables are.
-import { type Node, type ParsedSelect, names, walk } from "./ast.ts";
-import type { FunctionInfo, QueryCatalog } from "./catalog.ts";
-import type { Reason } from "./reasons.ts";
-import { functionKey } from "./scope.ts";
-
-export interface Screening {
-  readonly reasons: readonly Reason[];
-  /** Its result changes as time passes. */
-  readonly timeDependent: boolean;
-  readonly functions: ReadonlyMap<string, readonly FunctionInfo[]>;
-}
+import type { Reason } from "../../../kit/live-query/reasons.ts";
+import { functionKey } from "../../../kit/live-query/scope.ts";
+import type { Screening } from "../../../kit/live-query/take-apart.ts";
+import { type Node, type ParsedSelect, names, walk } from "../../../kit/live-query/tree.ts";
+import type { PostgresCatalog, PostgresFunction } from "./catalog.ts";
 
 const CLOCKS: ReadonlySet<string> = new Set([
   "now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "timeofday",
@@ -34,7 +28,7 @@ const READERS: ReadonlySet<string> = new Set([
 /** `place`: what is said of where something is; of a view's definition, where the view is named. */
 export async function screen(
   parsed: ParsedSelect,
-  catalog: QueryCatalog,
+  catalog: PostgresCatalog,
   place: ParsedSelect["place"],
 ): Promise<Screening> {
   const reasons: Reason[] = [];
@@ -96,7 +90,7 @@ export async function screen(
       refuse(`COLLATE ${name}`, "it takes different texts for equal: give it to the column", location);
     }
   }
-  const functions = new Map<string, readonly FunctionInfo[]>();
+  const functions = new Map<string, readonly PostgresFunction[]>();
   for (const call of calls) {
     const funcname = call["funcname"] as Node[];
     const parts = names(funcname);

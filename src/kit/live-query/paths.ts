@@ -1,5 +1,5 @@
 // From every reference the shortest way to the model's key. Why that is enough: docs/decisions/006-live-queries.md.
-import { binary } from "./ast.ts";
+import { binary } from "./tree.ts";
 import {
   EQUAL,
   type Expression,

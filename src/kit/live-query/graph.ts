@@ -1,5 +1,5 @@
 // A query taken apart: every reference to a table, and the conditions that link two of them.
-import { type Node, binary, walk } from "./ast.ts";
+import { type Node, binary, walk } from "./tree.ts";
 import type { BaseColumn, BaseTable } from "./catalog.ts";
 
 /**

@@ -1,5 +1,5 @@
 // Which rows of a subquery can matter to `x IN (SELECT y …)` and its kin.
-import { type Node, names } from "./ast.ts";
+import { type Node, names } from "./tree.ts";
 import { type Container, type Expression, columnOf } from "./graph.ts";
 
 /** What is compared with each column of the subquery. */

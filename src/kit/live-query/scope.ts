@@ -1,5 +1,5 @@
 // Which column a name means, by SQL's rules, and what it is made of.
-import { type Node, columnRef, names, rewrite, walk } from "./ast.ts";
+import { type Node, columnRef, names, rewrite, walk } from "./tree.ts";
 import type { FunctionInfo } from "./catalog.ts";
 import type { Expression, TableReference } from "./graph.ts";
 import { NotLive } from "./reasons.ts";

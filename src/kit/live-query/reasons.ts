@@ -21,3 +21,10 @@ export class NotLive extends Error {
     this.place = place;
   }
 }
+
+/** Throws what says nothing of the query. */
+export function reasonOf(error: unknown): Reason {
+  if (!(error instanceof NotLive)) throw error;
+  const { construct, place, advice } = error;
+  return { construct, place, advice };
+}

@@ -1,5 +1,5 @@
 // What an item of FROM adds: its columns, references and join conditions.
-import { type Node, type Of, binary, conjuncts, names } from "./ast.ts";
+import { type Node, type Of, binary, conjuncts, names } from "./tree.ts";
 import type { Surroundings } from "./clauses.ts";
 import type { Flattening, Output } from "./flatten.ts";
 import { type Container, EQUAL, type Expression, encloses, equality, mergedColumns } from "./graph.ts";
@@ -50,15 +50,9 @@ async function flattenName(
     const output = await into.common(common, name, place, home);
     return derived(derived(output, null, common.columns), alias, given);
   }
-  const relation = await into.known.catalog.relation(node.schemaname ?? null, name);
+  const relation = await into.known.catalog.relation(node.schemaname ?? null, name, node.inh ?? false);
   if (!relation) throw new NotLive(`${name}, which is not there`, "name a table or a view", place);
-  if (relation.kind === "other") {
-    const advice =
-      relation.what === "a materialised view"
-        ? "name the query that it is made of"
-        : "only ordinary tables can be followed";
-    throw new NotLive(`${relation.sql}, ${relation.what}`, advice, place);
-  }
+  if (relation.kind === "other") throw new NotLive(`${relation.sql}, ${relation.what}`, relation.advice, place);
   const path = [...around.path, alias];
   if (relation.kind === "view") {
     const inside: Surroundings = { scope: null, commons: new Map(), path, place: () => place };
@@ -67,13 +61,6 @@ async function flattenName(
     return derived(derived(output, null, view.columns), alias, given);
   }
   const { table } = relation;
-  if (table.info.children && node.inh) {
-    throw new NotLive(
-      `${table.sql.replace("ONLY ", "")}, from which other tables inherit`,
-      "name it with ONLY, and the others beside it",
-      place,
-    );
-  }
   const reference = into.addReference(table, home, path, place);
   const columns = table.columns.map(({ name: column }, i) => ({
     name: given[i] ?? column,
@@ -139,7 +126,7 @@ async function flattenJoin(
     return leftHome?.inner ? rightHome : rightHome?.inner ? leftHome : undefined;
   };
   const both = beside(left, right);
-  const scope: Scope = { level: beside(before, both), parent: around.scope };
+  const scope: Scope = { level: both, parent: around.scope };
   await into.condition(quals, { ...around, scope }, home, holds);
 
   const shared = isNatural

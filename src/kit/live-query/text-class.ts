@@ -1,5 +1,5 @@
 // Which expressions have one text for equal values.
-import { type Node, binary, names } from "./ast.ts";
+import { type Node, binary, names } from "./tree.ts";
 import type { BaseTable } from "./catalog.ts";
 import { type Expression, columnsRead } from "./graph.ts";
 import { type Functions, functionKey } from "./scope.ts";

@@ -1,6 +1,6 @@
-// From a parsed query to its graph: every block is gone through once for its own rows, and once more for each thing in it
-// that lets a row depend on others (a window's partition, DISTINCT ON's group, what a LIMIT chooses from).
-import { type Node, type Select, conjuncts, names, walk } from "./ast.ts";
+// From a parsed query to its graph: every block is gone through once for its own rows, and once more for each thing in it that
+// lets a row depend on others (a window's partition, DISTINCT ON's group, what a LIMIT chooses from).
+import { type Node, type Select, conjuncts, names, walk } from "./tree.ts";
 import type { BaseTable, QueryCatalog } from "./catalog.ts";
 import { flattenFrom } from "./from.ts";
 import { type Container, type Expression, type Link, type TableReference } from "./graph.ts";
@@ -8,7 +8,7 @@ import { type Common, type Surroundings, limits, partitions, target, withCommons
 import { NotLive } from "./reasons.ts";
 import { type Column, EMPTY, type Functions, type Level, type Scope, aggregates, beside, resolve } from "./scope.ts";
 import { inLink, namesOfTests } from "./sublink.ts";
-import { resultName } from "./result-name.ts";
+import { determined, groupsOf } from "./groups.ts";
 import { commonClass, textClass } from "./text-class.ts";
 
 export interface Output {
@@ -27,6 +27,10 @@ export interface Known {
   readonly catalog: QueryCatalog;
   /** Of the model and of the views that were loaded. */
   readonly functions: Functions;
+  /** A column that is neither grouped nor determined by what is may be that of any row of the group. Else, there is none. */
+  readonly looseGroups: boolean;
+  /** How the database calls a column of a result that has no AS; null: we do not know. */
+  resultName(expression: Node): string | null;
   view(sql: string, definition: string, columns: readonly string[], surroundings: Surroundings): Promise<View>;
 }
 
@@ -174,11 +178,14 @@ export class Flattening {
       aggregates([select.targetList, select.havingClause, select.sortClause], functions) || !!select.havingClause;
     const home: Container | null =
       aggregated && !grouped ? { parent: outside, kind: "aggregate", inner: false } : outside;
+    const before = new Set(this.references);
     let level: Level = EMPTY;
     for (const item of select.fromClause ?? [])
       level = beside(level, await flattenFrom(this, item, around, level, home));
     const scope: Scope = { level, parent: around.scope };
     const inside: Surroundings = { ...around, scope };
+    const groups =
+      this.known.looseGroups && (grouped || aggregated) ? groupsOf(select, level, targets, this.known) : null;
 
     await this.condition(select.whereClause, inside, home, () => home);
     await this.condition(select.havingClause, inside, home, null);
@@ -190,12 +197,14 @@ export class Flattening {
 
     if (stage >= WINDOWS) {
       for (const partition of partitions(select)) {
-        await this.#dependOnOthers({ select, around, home, stage: ROWS, kind: "window", by: partition, scope });
+        // What of a group stands for it is not known.
+        const by = groups ? [] : partition;
+        await this.#dependOnOthers({ select, around, home, stage: ROWS, kind: "window", by, scope });
       }
     }
     const distinct = (select.distinctClause ?? []).filter((one) => Object.keys(one).length > 0);
     if (stage >= DISTINCT_ON && distinct.length > 0) {
-      const by = distinct.map((one) => target(one, targets) ?? one);
+      const by = distinct.map((one) => target(one, targets, (val) => this.known.resultName(val)) ?? one);
       await this.#dependOnOthers({ select, around, home, stage: WINDOWS, kind: "DISTINCT ON", by, scope });
     }
 
@@ -209,10 +218,13 @@ export class Flattening {
       } else if (val && fields.at(-1) === null) {
         const items = fields.length === 1 ? level.items : level.items.filter(({ alias }) => alias === fields.at(-2));
         const seen = fields.length === 1 ? level.columns : items.flatMap((item) => item.columns);
-        columns.push(...seen);
+        const known = ({ value }: Column) => value !== null && (groups === null || determined(value, groups, before));
+        columns.push(...seen.map((column) => (known(column) ? column : { ...column, value: null })));
         if (items.length === 0 || items.some((item) => item.open)) open = true;
       } else if (val) {
-        columns.push({ name: name ?? resultName(val), value: this.resolve(val, scope) });
+        const value = this.resolve(val, scope);
+        const known = value && (groups === null || determined(value, groups, before));
+        columns.push({ name: name ?? this.known.resultName(val), value: known ? value : null });
       }
     }
     const equalsStandForOne = grouped || (select.distinctClause?.length ?? 0) > distinct.length;

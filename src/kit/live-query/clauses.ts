@@ -1,7 +1,6 @@
 // What the clauses of a SELECT name.
-import { type Node, type Select, names, walk } from "./ast.ts";
+import { type Node, type Select, names, walk } from "./tree.ts";
 import { textOf } from "./graph.ts";
-import { resultName } from "./result-name.ts";
 import type { Scope } from "./scope.ts";
 
 /** A WITH query, and what its text can see. */
@@ -38,8 +37,12 @@ export function limits(limit: Node | undefined): boolean {
   return limit !== undefined && !("A_Const" in limit && limit.A_Const.isnull);
 }
 
-/** What DISTINCT ON names by its place or name in the result. */
-export function target(expression: Node, targets: readonly { name?: string; val?: Node }[]): Node | undefined {
+/** What DISTINCT ON or GROUP BY names by its place or name in the result. */
+export function target(
+  expression: Node,
+  targets: readonly { name?: string; val?: Node }[],
+  resultName: (expression: Node) => string | null,
+): Node | undefined {
   if ("A_Const" in expression && expression.A_Const.ival) return targets[(expression.A_Const.ival.ival ?? 0) - 1]?.val;
   const fields = "ColumnRef" in expression ? names(expression.ColumnRef.fields) : [];
   if (fields.length !== 1 || fields[0] === null) return undefined;
