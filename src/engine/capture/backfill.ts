@@ -82,6 +82,7 @@ export class Backfill {
     this.#complete = progress.removing === true;
     const stage = progress.removing === true ? "removing" : "rows";
     this.#tracker = new AckTracker<Reached>({ after: progress.after, rows: progress.rows, stage });
+    if (this.#toldOnce && !this.#complete) this.#seam.created = new Set();
   }
 
   /** Rows read so far. */
@@ -143,12 +144,22 @@ export class Backfill {
         await this.#room(signal);
         const chunk = await this.#source.snapshot(this.#sync.model, this.#after, CHUNK, signal);
         failpoint("chunk-read");
+        if (this.#toldOnce) await this.#streamed(chunk.high, signal);
         this.#queueChunk(chunk);
         await this.#readAgain(patience.signal);
       }
     } finally {
       signal.removeEventListener("abort", lose);
       this.#seam.end();
+      if (this.complete) this.#seam.created = null;
+    }
+  }
+
+  /** What the snapshot sees has been told then: a row that is new among it is not told by the chunk, too. */
+  async #streamed(high: Position, signal: AbortSignal): Promise<void> {
+    while (this.#streamAt() < high) {
+      signal.throwIfAborted();
+      await this.#seam.moved(signal);
     }
   }
 
@@ -195,7 +206,7 @@ export class Backfill {
   }
 
   #queueRow(mapping: Mapping, key: string, row: Values, item: Item, order = 0): boolean {
-    if (this.#toldOnce && this.#seam.created.has(key)) return false;
+    if (this.#seam.created?.has(key) === true) return false;
     if (mapping.filter !== null && mapping.filter(row) !== true) return false;
     const op = READ_OPS[this.#sync.mode];
     const id = readId(this.#sync.name, this.#generation, key);

@@ -150,8 +150,8 @@ export class Intake {
       entry.fill = is === null || this.#fetches(oldKey !== entry.key || was !== true);
     }
     const seam = this.#seam;
+    if (entry.op === "create" || entry.event === "insert") seam.created?.add(entry.rowKey);
     if (seam.active) {
-      if (entry.op === "create" || entry.event === "insert") seam.created.add(entry.rowKey);
       seam.observe(transaction, entry.rowKey, isPartial);
       if (oldRowKey !== entry.rowKey) seam.observe(transaction, oldRowKey, false);
     }

@@ -20,12 +20,13 @@ export class Seam {
   /** Delivered by the stream, and not yet known to be visible: transaction → its keys → whether partial. */
   readonly #delivered = new Map<string, Map<string, boolean>>();
   /**
-   * Keys that the stream brought as new since {@link begin}: in the modes in which a row is told once (`insert`, `event`), a chunk must not tell
-   * them again.
+   * Keys that the stream has brought as new: in the modes in which a row is told once (`insert`, `event`), a chunk must not tell them
+   * again. null: there is nothing that would.
    */
-  readonly created = new Set<string>();
+  created: Set<string> | null = null;
   #admitted: { readonly keys: ReadonlySet<string>; readonly chunk: SnapshotChunk }[] = [];
   #users = 0;
+  #waiting: (() => void)[] = [];
 
   /** Whether changes must be shown to {@link observe} and {@link suppresses}. */
   get active(): boolean {
@@ -44,9 +45,7 @@ export class Seam {
 
   end(): void {
     this.#users -= 1;
-    if (this.#users > 0) return;
-    this.#delivered.clear();
-    this.created.clear();
+    if (this.#users === 0) this.#delivered.clear();
   }
 
   observe(transaction: string, key: string, partial: boolean): void {
@@ -68,6 +67,19 @@ export class Seam {
   /** The stream has delivered everything up to here. */
   passed(end: Position): void {
     if (this.#admitted.length > 0) this.#admitted = this.#admitted.filter(({ chunk }) => chunk.high > end);
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  /** Resolves when the stream has come further, or `signal` aborts. */
+  moved(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const go = (): void => {
+        signal.removeEventListener("abort", go);
+        resolve();
+      };
+      this.#waiting.push(go);
+      signal.addEventListener("abort", go);
+    });
   }
 
   /**
