@@ -11,7 +11,7 @@ export const NODE = existsSync(OWN_NODE) ? OWN_NODE : process.execPath;
 
 export interface CliOptions {
   readonly cwd?: string | undefined;
-  /** Added to a bare environment (PATH, HOME, TMPDIR): what the machine has set does not reach the command. */
+  /** Added to a bare environment (PATH, HOME, TMPDIR, Node's cache): what else is set does not reach the command. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Another program than `src/cli/main.ts`. */
   readonly main?: string | undefined;
@@ -43,13 +43,13 @@ export interface Cli extends AsyncDisposable {
 /** `tailrace …` as a child process, unbuilt. */
 export function startCli(args: readonly string[], options: CliOptions = {}): Cli {
   const main = options.main ?? join(ROOT, "src", "cli", "main.ts");
-  const { PATH = "", HOME = "/", TMPDIR = "/tmp" } = process.env;
+  const { PATH = "", HOME = "/", TMPDIR = "/tmp", NODE_COMPILE_CACHE } = process.env;
   const child: ChildProcess = spawn(
     NODE,
     ["--disable-warning=ExperimentalWarning", ...(options.nodeArguments ?? []), main, ...args],
     {
       cwd: options.cwd ?? ROOT,
-      env: { PATH: `${dirname(NODE)}:${PATH}`, HOME, TMPDIR, NO_COLOR: "1", ...options.env },
+      env: { PATH: `${dirname(NODE)}:${PATH}`, HOME, TMPDIR, NODE_COMPILE_CACHE, NO_COLOR: "1", ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );
