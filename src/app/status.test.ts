@@ -26,6 +26,7 @@ const stored: StoredStatus = {
     generation: 0,
     counts: { delivered: 7, rejected: 1 },
     heldDeletes: null,
+    writerMemory: null,
   },
   report,
   reportedAtMs: NOW,

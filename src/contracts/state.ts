@@ -109,6 +109,8 @@ export interface SyncState {
   readonly generation: number;
   readonly counts: Counts;
   readonly heldDeletes: HeldDeletes | null;
+  /** What the destination's writer keeps ({@link WriterMemory}); a `reset` leaves it. */
+  readonly writerMemory: string | null;
 }
 
 /** Since the sync first ran. */
@@ -135,6 +137,7 @@ export interface StateChange {
   readonly counts?: Counts | undefined;
   /** A `reset` forgets them. */
   readonly heldDeletes?: HeldDeletes | null | undefined;
+  readonly writerMemory?: string | null | undefined;
 }
 
 /** A rejected delivery. Holds the row's key, so that it can be read again; its values only in mode `event` and `insert`. */

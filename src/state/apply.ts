@@ -9,6 +9,7 @@ export const NOTHING_YET: SyncState = {
   generation: 0,
   counts: { delivered: 0, rejected: 0 },
   heldDeletes: null,
+  writerMemory: null,
 };
 
 /** The state after `change`. Throws when it would move a position backwards without `reset`: a defect of the caller. */
@@ -29,6 +30,7 @@ export function apply(before: SyncState, change: StateChange): SyncState {
       rejected: before.counts.rejected + (change.counts?.rejected ?? 0),
     },
     heldDeletes: change.heldDeletes === undefined ? (reset ? null : before.heldDeletes) : change.heldDeletes,
+    writerMemory: change.writerMemory === undefined ? before.writerMemory : change.writerMemory,
   };
 }
 

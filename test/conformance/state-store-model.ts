@@ -43,6 +43,7 @@ const change: fc.Arbitrary<StateChange> = fc.record(
     paused: fc.boolean(),
     stopped: fc.option(fc.record({ code: fc.constant("destination.config" as const), message: fc.string() })),
     counts: fc.record({ delivered: fc.nat(1000), rejected: fc.nat(1000) }),
+    writerMemory: fc.option(fc.string()),
   },
   { requiredKeys: [] },
 );
@@ -100,6 +101,7 @@ function modelled(before: SyncState | null, change: StateChange): SyncState | nu
     generation: 0,
     counts: { delivered: 0, rejected: 0 },
     heldDeletes: null,
+    writerMemory: null,
   };
   const next = change.checkpoint === undefined ? state.checkpoint : change.checkpoint;
   if (change.reset !== true && state.checkpoint !== null && (next?.position ?? "") < state.checkpoint.position)
@@ -114,5 +116,6 @@ function modelled(before: SyncState | null, change: StateChange): SyncState | nu
       rejected: state.counts.rejected + (change.counts?.rejected ?? 0),
     },
     heldDeletes: change.reset === true ? null : state.heldDeletes,
+    writerMemory: change.writerMemory === undefined ? state.writerMemory : change.writerMemory,
   };
 }

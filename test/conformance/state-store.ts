@@ -58,6 +58,7 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
       deadLetters: [letterOf("d1", { key: ["x", "y"], answer: "422", payload: '{"a":"1"}' })],
       counts: { delivered: 4, rejected: 1 },
       heldDeletes: held,
+      writerMemory: '{"a":"job"}',
       paused: true,
       stopped: { code: "source.gap.slot_lost", message: "gone" },
     };
@@ -69,6 +70,7 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
       generation: 0,
       counts: { delivered: 4, rejected: 1 },
       heldDeletes: held,
+      writerMemory: '{"a":"job"}',
     };
     expect(await lease.load()).toEqual(expected);
     const other = await harness.open();
@@ -96,6 +98,7 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
       generation: 0,
       counts: { delivered: 3, rejected: 3 },
       heldDeletes: null,
+      writerMemory: null,
     });
   });
 
@@ -300,6 +303,7 @@ export function stateStoreSuite(open: () => Promise<StateHarness>): void {
       generation: 0,
       counts: { delivered: 0, rejected: 0 },
       heldDeletes: null,
+      writerMemory: null,
     });
     expect(typeof status?.reportedAtMs).toBe("number");
     await lease[Symbol.asyncDispose]();

@@ -1,10 +1,11 @@
 import { CATALOGUE, TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
-import type { Checkpoint, Counts, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
+import type { BackfillProgress, Checkpoint, Counts, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { DeleteGuard } from "../../engine/delivery/delete-guard.ts";
 import { keepsIndex, sentIdentity } from "../../engine/delivery/sent-keeper.ts";
+import { tellsOnce } from "../../engine/delivery/told-keeper.ts";
 import { Mappings } from "../../engine/capture/mappings.ts";
 import { TableCapture, type TableCaptureOptions } from "../../engine/capture/table-capture.ts";
 import type { Observer } from "../../engine/observer.ts";
@@ -164,7 +165,10 @@ export class Member implements AsyncDisposable {
     const capture = await source.capture(sync.model, signal);
     const oldColumns = capture.kind === "log" ? mapping.oldColumns : [];
     refuseUnsupported(sync, destination.capabilities, oldColumns, relation.oldRows);
-    const writer = await destination.open(targetOf(sync, mapping), signal);
+    const writer = await destination.open(targetOf(sync, mapping), signal, {
+      text: this.state.writerMemory,
+      keep: (text) => this.lease.commit({ writerMemory: text }),
+    });
     try {
       let checkpoint: Checkpoint | null = this.state.checkpoint;
       const theirs = parseProgress(await writer.transactional?.load(signal), this.state.generation);
@@ -194,7 +198,7 @@ export class Member implements AsyncDisposable {
       await this.reload();
       const captures =
         capture.kind === "log"
-          ? await this.#captureTable(mapping, destination.capabilities.partialUpdates)
+          ? await this.#captureTable(mapping, destination.capabilities.partialUpdates, checkpoint.backfill)
           : await this.#captureRows(capture, mapping, source, options.once, signal);
       const { limits } = destination;
       this.pipeline = new Pipeline({
@@ -228,10 +232,18 @@ export class Member implements AsyncDisposable {
     this.waitsFor = null;
   }
 
-  async #captureTable(mapping: Mapping, partialUpdates: boolean): Promise<PipelineOptions["capture"]> {
+  async #captureTable(
+    mapping: Mapping,
+    partialUpdates: boolean,
+    backfill: BackfillProgress | null,
+  ): Promise<PipelineOptions["capture"]> {
     const { relation } = mapping;
-    const removals = keepsIndex(this.sync) ? await this.#openRemovals(sentIdentity(this.sync, mapping)) : null;
-    return (host) => new TableCapture(host, { relation, partialUpdates, removals });
+    const { sync, lease } = this;
+    const removals = keepsIndex(sync) ? await this.#openRemovals(sentIdentity(sync, mapping)) : null;
+    // With each backfill it begins anew.
+    const told =
+      backfill !== null && tellsOnce(sync) ? await lease.openSentIndex(`told ${backfill.generation}`) : null;
+    return (host) => new TableCapture(host, { relation, partialUpdates, removals, told });
   }
 
   async #openRemovals(identity: string): Promise<TableCaptureOptions["removals"]> {
@@ -365,4 +377,5 @@ export const EMPTY: SyncState = {
   generation: 0,
   counts: { delivered: 0, rejected: 0 },
   heldDeletes: null,
+  writerMemory: null,
 };

@@ -185,11 +185,13 @@ export class Gate {
     return this.#users[fallback]!;
   }
 
-  /** Resolves when a write that is on its way may begin one request more; rejects when `signal` is aborted. */
+  /** Resolves when a write that is on its way may begin one request more, after a pause that was asked for; rejects when `signal` is aborted. */
   async another(signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
-      const waitMs = this.#rate.take(Date.now());
+      const now = Date.now();
+      const pausedMs = this.#pausedUntilMs - now;
+      const waitMs = pausedMs > 0 ? pausedMs : this.#rate.take(now);
       if (waitMs === 0) return;
       await delay(waitMs, undefined, { signal });
     }

@@ -145,6 +145,8 @@ const STEPS: readonly ((names: Names) => string)[] = [
     PRIMARY KEY (sync, places, value, key)
   );
   `,
+  // writer: SyncState.writerMemory.
+  (names) => `ALTER TABLE ${names.sync} ADD COLUMN writer text;`,
 ];
 
 export const SCHEMA_VERSION = STEPS.length;

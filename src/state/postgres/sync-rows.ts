@@ -28,6 +28,7 @@ const COLUMNS = [
   "epoch",
   "serial",
   "held",
+  "writer",
 ] as const;
 const SELECTED = COLUMNS.map((column) => `${column}::text AS ${column}`).join(", ");
 
@@ -68,6 +69,7 @@ export class SyncRows {
       epoch: String(mark.epoch),
       serial: String(mark.serial),
       held: state.heldDeletes === null ? null : JSON.stringify(state.heldDeletes),
+      writer: state.writerMemory,
       checksum: "",
     };
     values.checksum = sumOf(values);
@@ -106,6 +108,7 @@ export class SyncRows {
         generation: Number(row["generation"]),
         counts: { delivered: Number(row["delivered"]), rejected: Number(row["rejected"]) },
         heldDeletes: typeof held === "string" ? (JSON.parse(held) as HeldDeletes) : null,
+        writerMemory: row["writer"] ?? null,
       },
       mark: { epoch: Number(row["epoch"]), serial: Number(row["serial"]) },
     };
@@ -115,10 +118,12 @@ export class SyncRows {
 function sumOf(row: Row): string {
   return checksum(
     "sync",
-    // Rows from before `held` was there have a sum without it.
-    COLUMNS.filter((column) => column !== "held" || typeof row[column] === "string").map((column) => {
-      const value = row[column] ?? null;
-      return column === "incarnation" && value !== null ? contentName(value) : value;
-    }),
+    // Rows from before these two were there have a sum without them.
+    COLUMNS.filter((column) => (column !== "held" && column !== "writer") || typeof row[column] === "string").map(
+      (column) => {
+        const value = row[column] ?? null;
+        return column === "incarnation" && value !== null ? contentName(value) : value;
+      },
+    ),
   );
 }

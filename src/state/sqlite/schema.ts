@@ -91,6 +91,8 @@ const STEPS: readonly string[] = [
     sync TEXT PRIMARY KEY, count INTEGER NOT NULL, checksum TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // SyncState.writerMemory.
+  "ALTER TABLE sync ADD COLUMN writer TEXT",
 ];
 
 export const SCHEMA_VERSION = STEPS.length;

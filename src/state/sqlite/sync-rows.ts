@@ -4,7 +4,7 @@ import type { Connection, Row } from "./connection.ts";
 import { corrupt } from "./sqlite-error.ts";
 
 const COLUMNS =
-  "name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held, checksum";
+  "name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held, writer, checksum";
 
 /** The rows of table `sync`: one a sync, rewritten by every commit, and therefore small. */
 export class SyncRows {
@@ -54,13 +54,14 @@ export class SyncRows {
       counts.delivered,
       counts.rejected,
       state.heldDeletes === null ? null : JSON.stringify(state.heldDeletes),
+      state.writerMemory,
     ];
     this.#connection.run(
-      `INSERT INTO sync (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO sync (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (name) DO UPDATE SET position = excluded.position, incarnation = excluded.incarnation,
          backfill = excluded.backfill, paused = excluded.paused, stopped = excluded.stopped,
          generation = excluded.generation, delivered = excluded.delivered, rejected = excluded.rejected,
-         held = excluded.held, checksum = excluded.checksum`,
+         held = excluded.held, writer = excluded.writer, checksum = excluded.checksum`,
       ...content,
       sumOf(content),
     );
@@ -84,9 +85,21 @@ export class SyncRows {
   }
 
   #decode(row: Row): SyncState {
-    const [name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held, sum] =
+    const [name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held, writer, sum] =
       COLUMNS.split(", ").map((column) => row[column] as string | number | null);
-    const content = [name, position, incarnation, backfill, paused, stopped, generation, delivered, rejected, held];
+    const content = [
+      name,
+      position,
+      incarnation,
+      backfill,
+      paused,
+      stopped,
+      generation,
+      delivered,
+      rejected,
+      held,
+      writer,
+    ];
     if (sumOf(content as (string | number | null)[]) !== sum)
       throw corrupt(this.#connection.path, "the row of a sync does not match its checksum");
     return {
@@ -103,6 +116,7 @@ export class SyncRows {
       generation: Number(generation),
       counts: { delivered: Number(delivered), rejected: Number(rejected) },
       heldDeletes: typeof held === "string" ? (JSON.parse(held) as HeldDeletes) : null,
+      writerMemory: typeof writer === "string" ? writer : null,
     };
   }
 
@@ -117,7 +131,9 @@ export class SyncRows {
   }
 }
 
-/** Rows from before the last column was there have a sum without it. */
+/** Rows from before the last two columns were there have a sum without them. */
 function sumOf(content: readonly (string | number | null)[]): string {
-  return checksum("sync", content.at(-1) === null ? content.slice(0, -1) : content);
+  let length = content.length;
+  while (length > content.length - 2 && content[length - 1] === null) length -= 1;
+  return checksum("sync", content.slice(0, length));
 }
