@@ -180,6 +180,11 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     throw tooManyDeletes(held, this.sync.maxDeletes);
   }
 
+  /** See {@link Capturing.caughtUp}. */
+  caughtUp(): void {
+    this.#capture.caughtUp?.();
+  }
+
   /** See {@link Capturing.retry}. */
   retry(letters: readonly DeadLetter[]): Promise<void> {
     return this.#capture.retry(letters, this.#signal);

@@ -76,6 +76,7 @@ export class RowPipeline implements AsyncDisposable {
       timetable: new Timetable(options.schedule ?? null, Date.now()),
       compares: options.compares ?? false,
     });
+    if (options.compares === true) this.capture.caughtUp();
     this.#running = this.capture.run(this.#end.signal).catch((error: unknown) => {
       this.failure = error as Error;
     });

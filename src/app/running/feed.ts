@@ -176,7 +176,10 @@ export class Feed {
       readers,
       reopen: () => this.#open(round),
       behind: (member: Member) => owner.behind(member),
-      reached: () => this.#endWhenSettled(readers, round),
+      reached: () => {
+        for (const { pipeline } of readers) pipeline?.caughtUp();
+        this.#endWhenSettled(readers, round);
+      },
     };
     await readLog(reading, start.position, until);
     await Promise.all([asked, ...captures]);

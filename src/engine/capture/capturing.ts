@@ -19,6 +19,8 @@ export interface Capturing {
   readonly keeper: Keeper | null;
   /** What the source has sent. Never blocks. Throws when the sync cannot go on; then nothing of the batch counts as done. */
   accept(batch: ChangeBatch): void;
+  /** The log has been read as far as was wanted: only of a run that ends then. */
+  caughtUp?(): void;
   /** Works beside the stream, until `until` aborts or there is nothing to do. Throws what the source throws; may then be called again. */
   run(until: AbortSignal): Promise<void>;
   /** Nothing is queued from now on, beyond what has begun and must be whole. */

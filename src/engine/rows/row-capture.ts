@@ -33,7 +33,10 @@ export interface RowCaptureOptions {
   /** What was held when it was opened. */
   readonly held: HeldDeletes | null;
   readonly timetable: Timetable;
-  /** A comparison is due when it begins. */
+  /**
+   * The run ends when it has caught up, and compares before that, whatever the log says; not sooner, so that what the log says meanwhile is
+   * served by that comparison, too.
+   */
   readonly compares: boolean;
 }
 
@@ -53,6 +56,7 @@ export class RowCapture implements Capturing {
   readonly #rounds: Rounds | null;
   readonly #scans: Scans;
   readonly #load: FirstLoad | null;
+  readonly #compares: boolean;
   readonly #stopped = new AbortController();
   #catchingUp = true;
   #streamAt: Position;
@@ -83,8 +87,12 @@ export class RowCapture implements Capturing {
       timetable: options.timetable,
       windowMs,
       quiet: lost && tellsOnce(sync),
+      waits: options.compares,
       ended: () => host.moved(),
     });
+    // What reads all rows from the first one on leaves nothing to compare.
+    const readsAll = this.#load !== null && this.#load.after === null && !this.#load.rowsRead;
+    this.#compares = options.compares && !readsAll;
     this.#rounds =
       capture.kind !== "live"
         ? null
@@ -101,8 +109,7 @@ export class RowCapture implements Capturing {
         "there is no index of the rows that were sent (it was lost, or other columns or records are sent now): all rows are read to make it anew",
       );
     }
-    if ((lost && this.#load === null) || options.compares || (held?.by === "diff" && held.approved))
-      this.#scans.ask(null);
+    if ((lost && this.#load === null) || (held?.by === "diff" && held.approved)) this.#scans.ask(null);
   }
 
   accept(batch: ChangeBatch): void {
@@ -125,6 +132,11 @@ export class RowCapture implements Capturing {
     if (rows.length > 0) this.#rounds!.gather(rows, batch.bytes, whole.part());
     if (scans.size > 0) this.#scans.ask(whole.part(), scans, changes[0]!.transaction.committedAt);
     whole.done();
+  }
+
+  caughtUp(): void {
+    if (this.#compares) this.#scans.ask(null);
+    this.#scans.begin();
   }
 
   #concerns({ relation, position }: Change): boolean {

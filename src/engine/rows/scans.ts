@@ -36,6 +36,8 @@ export interface ScansOptions {
   readonly windowMs: number;
   /** The index knows nothing of what was sent, so that nothing that was told once can be told from what was not. */
   readonly quiet: boolean;
+  /** No comparison begins before {@link Scans.begin}. */
+  readonly waits: boolean;
   readonly ended: () => void;
 }
 
@@ -56,6 +58,7 @@ interface Asked {
 export class Scans {
   readonly #options: ScansOptions;
   readonly #inSource: SourceRowIndex | null;
+  #waits: boolean;
   #due: Asked | null = null;
   #underWay: Asked | null = null;
   /** While a scan runs: what was read beside it. */
@@ -66,8 +69,15 @@ export class Scans {
 
   constructor(options: ScansOptions) {
     this.#options = options;
+    this.#waits = options.waits;
     this.#inSource = inSource(options.index);
     options.timetable.onAsked = () => this.#wake?.();
+  }
+
+  /** Comparisons may begin. */
+  begin(): void {
+    this.#waits = false;
+    this.#wake?.();
   }
 
   /** A comparison is due. `item` is finished with it; `transactions` it must see; `since`: when that was committed, µs since the epoch. */
@@ -112,9 +122,9 @@ export class Scans {
   /** Until a scan is due, by request or by the clock. One that changes ask for does not come sooner than the last one took. */
   async #next(signal: AbortSignal): Promise<void> {
     const { timetable, windowMs } = this.#options;
-    while (this.#due === null) {
+    while (this.#due === null || this.#waits) {
       signal.throwIfAborted();
-      const waitMs = timetable.waitMs(Date.now());
+      const waitMs = this.#waits ? null : timetable.waitMs(Date.now());
       if (waitMs === 0) {
         this.ask(null);
         return;
