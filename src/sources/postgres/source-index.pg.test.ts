@@ -319,6 +319,24 @@ suite.each(SERVERS)("what differs, on $server", ({ url }) => {
     expect((await told(last)).changed).toBe(1997);
   });
 
+  test("what it is told waits for the disk, also where the database would not", async () => {
+    await using here = await place(USERS);
+    const { database } = here;
+    await open(here, model, COLUMNS);
+    await database.sql(`
+      ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET synchronous_commit = off;
+      CREATE TABLE waited (setting text);
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO public.waited VALUES (current_setting(''synchronous_commit'')); RETURN NEW; END';
+      CREATE TRIGGER note BEFORE INSERT OR UPDATE ON tailrace_rows.indexed FOR EACH ROW EXECUTE FUNCTION note()`);
+    await using later = sourceOn(database.url);
+    const reopened = await open({ ...here, source: later }, model, COLUMNS);
+    await sent(reopened, [rowOf(["1", "n1", ""])]);
+    expect(await database.rows("SELECT setting, count(*)::text AS n FROM waited GROUP BY 1")).toEqual([
+      { setting: "on", n: "2" },
+    ]);
+  });
+
   test("an opening that was not completed begins anew, and does not count", async () => {
     await using here = await place(USERS);
     const options = { identity: "of", content: "map", parts: [], sync: "s", model, columns: COLUMNS, where: null };
