@@ -74,7 +74,7 @@ name: gaps
 sources: { db: { type: postgres, url: "${url.href}" } }
 models: { t: { source: db, table: public.t } }
 destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private: true, batch: { format: array } } }
-syncs: { t: { model: t, destination: receiver, mode: mirror } }
+syncs: { t: { model: t, destination: receiver, mode: mirror, max_deletes: 100% } }
 `),
   );
   const start = (...args: string[]): Cli => startCli([...args, "-c", project.folder], { cwd: project.folder });
