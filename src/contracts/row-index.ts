@@ -92,6 +92,8 @@ export interface KnownRows {
 export interface SourceRowIndexes {
   /** That of this sync; null: there is none. Asks for no rights. */
   known(sync: string, signal: AbortSignal): Promise<KnownRows | null>;
+  /** What makes it possible to write there: a statement, or words, for the owner of the database. */
+  readonly permit: string;
   /** null: we may not write there. Whoever opened it last is its holder: calls of one before reject with `state.lease_lost`. */
   open(options: SourceRowIndexOptions, signal: AbortSignal): Promise<SourceRowIndex | null>;
   /** Removes that of this sync, if there is one. */

@@ -40,7 +40,7 @@ export async function openRowIndex(options: OpenRowIndex, signal: AbortSignal): 
   if (wanted && model.diff.state === "source") {
     throw new TailraceError(
       "source.config",
-      `model ${model.name}: \`diff_state: source\`, and Tailrace may not write to the database. As its owner: CREATE SCHEMA tailrace_rows AUTHORIZATION the role; or set \`diff_state: local\``,
+      `model ${model.name}: \`diff_state: source\`, and Tailrace may not write to the database. As its owner: ${rowIndexes.permit}; or set \`diff_state: local\``,
     );
   }
   return fromSource(options, here, there, signal);

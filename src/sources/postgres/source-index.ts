@@ -25,6 +25,7 @@ import {
   numberOf,
   partitionsOf,
   prepareTables,
+  SCHEMA,
   TABLES,
   writing,
 } from "./source-index-tables.ts";
@@ -43,6 +44,7 @@ export interface SourceIndexesOptions {
 const never = new AbortController().signal;
 
 export class SourceIndexes implements SourceRowIndexes {
+  readonly permit = `CREATE SCHEMA ${SCHEMA} AUTHORIZATION the_role`;
   readonly #options: SourceIndexesOptions;
 
   constructor(options: SourceIndexesOptions) {
