@@ -2,6 +2,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { binlog } from "./scenarios/binlog.ts";
+import { destinations } from "./scenarios/destinations.ts";
 import { diff } from "./scenarios/diff.ts";
 import { flat } from "./scenarios/flat.ts";
 import { latency } from "./scenarios/latency.ts";
@@ -15,11 +16,11 @@ import { machine } from "./support/machine.ts";
 import { type Report, printJson, printTable } from "./support/report.ts";
 import { startBenchServer } from "./support/server.ts";
 
-const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, liveQuery, diff, peer, binlog];
+const SCENARIOS: readonly Scenario[] = [throughput, latency, flat, memory, liveQuery, diff, peer, binlog, destinations];
 
 const USAGE = `usage: npm run bench -- SCENARIO [--json] [--quick]
 
-${SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(11)} ${summary}`).join("\n")}
+${SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
 
   --json      one JSON object on standard output instead of a table
   --quick     fewer rows, one repetition: to see that it works, not to quote

@@ -15,7 +15,7 @@ export function checkFields(target: Target, { fields, open }: VendorFields, type
     const theirs = known.get(field.name);
     if (theirs === undefined) {
       if (!open) {
-        const near = didYouMean(field.name, names);
+        const near = didYouMean(field.name, names, "`");
         add(
           "error",
           "unknown_field",
@@ -51,7 +51,7 @@ export function checkFields(target: Target, { fields, open }: VendorFields, type
   if (unique.length > 0 && target.mode !== "event" && target.mode !== "insert") {
     for (const name of target.match) {
       if (unique.includes(name)) continue;
-      const near = didYouMean(name, unique);
+      const near = didYouMean(name, unique, "`");
       add(
         "error",
         "match",

@@ -159,6 +159,7 @@ class VendorDestination<S extends z.ZodType<ConnectionSettings>, O extends z.Zod
     const near = didYouMean(
       name,
       objects.map((each) => each.name),
+      "`",
     );
     throw new TailraceError(
       "destination.config",
