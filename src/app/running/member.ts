@@ -1,7 +1,7 @@
 import { CATALOGUE, TailraceError } from "../../contracts/errors.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
-import type { BackfillProgress, Checkpoint, Counts, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
+import type { Checkpoint, Counts, Lease, Phase, StatusReport, SyncState } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import { DeleteGuard } from "../../engine/delivery/delete-guard.ts";
 import { keepsIndex, sentIdentity } from "../../engine/delivery/sent-keeper.ts";
@@ -175,6 +175,9 @@ export class Member implements AsyncDisposable {
       // The destination stored its progress with the rows; ours may be a little behind it.
       if (theirs !== null && (checkpoint === null || theirs.position >= checkpoint.position))
         checkpoint = { ...theirs, backfill: theirs.backfill ?? comparisonOf(checkpoint) };
+      // Under another name it begins anew: nothing is told yet, whatever is left of an earlier backfill.
+      if (checkpoint === null && capture.kind === "log" && tellsOnce(sync))
+        await this.lease.openSentIndex("nothing told");
       checkpoint = {
         position: checkpoint?.position ?? start.position,
         incarnation: start.incarnation,
@@ -198,7 +201,7 @@ export class Member implements AsyncDisposable {
       await this.reload();
       const captures =
         capture.kind === "log"
-          ? await this.#captureTable(mapping, destination.capabilities.partialUpdates, checkpoint.backfill)
+          ? await this.#captureTable(mapping, destination.capabilities.partialUpdates, checkpoint.backfill !== null)
           : await this.#captureRows(capture, mapping, source, options.once, signal);
       const { limits } = destination;
       this.pipeline = new Pipeline({
@@ -235,14 +238,12 @@ export class Member implements AsyncDisposable {
   async #captureTable(
     mapping: Mapping,
     partialUpdates: boolean,
-    backfill: BackfillProgress | null,
+    backfills: boolean,
   ): Promise<PipelineOptions["capture"]> {
     const { relation } = mapping;
     const { sync, lease } = this;
     const removals = keepsIndex(sync) ? await this.#openRemovals(sentIdentity(sync, mapping)) : null;
-    // With each backfill it begins anew.
-    const told =
-      backfill !== null && tellsOnce(sync) ? await lease.openSentIndex(`told ${backfill.generation}`) : null;
+    const told = backfills && tellsOnce(sync) ? await lease.openSentIndex("told") : null;
     return (host) => new TableCapture(host, { relation, partialUpdates, removals, told });
   }
 

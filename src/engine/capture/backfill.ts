@@ -2,12 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Position } from "../../contracts/change.ts";
 import { failpoint } from "../../contracts/failpoint.ts";
 import type { Log } from "../../contracts/log.ts";
+import type { SentIndex } from "../../contracts/sent-index.ts";
 import type { Cursor, KeyValues, SnapshotChunk, Source } from "../../contracts/source.ts";
 import type { BackfillProgress } from "../../contracts/state.ts";
 import type { Sync } from "../../contracts/sync.ts";
 import type { Values } from "../../contracts/values.ts";
 import { keyOf, keyValues, readId, recordKeyOf } from "../delivery/delivery.ts";
 import type { KeyedQueue } from "../delivery/keyed-queue.ts";
+import { tellsOnce } from "../delivery/told-keeper.ts";
 import type { Mapping } from "../mapping/compile.ts";
 import { type Observer, UNOBSERVED } from "../observer.ts";
 import { AckTracker, type Item, type ItemGroup } from "../progress/ack-tracker.ts";
@@ -32,6 +34,7 @@ export class Backfill {
   readonly #source: Source;
   readonly #queue: KeyedQueue;
   readonly #seam: Seam;
+  readonly #told: Pick<SentIndex, "known"> | null;
   readonly #log: Log;
   readonly #generation: number;
   readonly #tracker: AckTracker<Reached>;
@@ -45,8 +48,6 @@ export class Backfill {
   /** Of the last chunk: rows that are still to be read again. */
   #stale: readonly StaleRow[] = [];
   readonly #removes: boolean;
-  /** A row is told once, whether the stream or the backfill comes first. */
-  readonly #toldOnce: boolean;
 
   constructor(options: {
     readonly sync: Sync;
@@ -56,6 +57,8 @@ export class Backfill {
     readonly progress: BackfillProgress;
     /** When the rows are done, what is gone is to be removed; see {@link Backfill.addRemovals}. */
     readonly removes: boolean;
+    /** Where a row is told once: what the stream has told before this process began. */
+    readonly told?: Pick<SentIndex, "known"> | null;
     readonly mappings: Mappings;
     /** Up to where the stream has delivered. */
     readonly streamAt: () => Position;
@@ -74,7 +77,7 @@ export class Backfill {
     this.#streamAt = options.streamAt;
     this.#wake = options.wake;
     this.#observer = options.observer ?? UNOBSERVED;
-    this.#toldOnce = options.sync.mode === "insert" || options.sync.mode === "event";
+    this.#told = options.told ?? null;
     this.#generation = progress.generation;
     this.#after = progress.after;
     this.#rows = progress.rows;
@@ -82,7 +85,7 @@ export class Backfill {
     this.#complete = progress.removing === true;
     const stage = progress.removing === true ? "removing" : "rows";
     this.#tracker = new AckTracker<Reached>({ after: progress.after, rows: progress.rows, stage });
-    if (this.#toldOnce && !this.#complete) this.#seam.created = new Set();
+    if (tellsOnce(options.sync) && !this.#complete) this.#seam.created = new Set();
   }
 
   /** Rows read so far. */
@@ -144,7 +147,7 @@ export class Backfill {
         await this.#room(signal);
         const chunk = await this.#source.snapshot(this.#sync.model, this.#after, CHUNK, signal);
         failpoint("chunk-read");
-        if (this.#toldOnce) await this.#streamed(chunk.high, signal);
+        if (this.#seam.created !== null) await this.#findTold(this.#seam.created, chunk, signal);
         this.#queueChunk(chunk);
         await this.#readAgain(patience.signal);
       }
@@ -155,9 +158,12 @@ export class Backfill {
     }
   }
 
-  /** What the snapshot sees has been told then: a row that is new among it is not told by the chunk, too. */
-  async #streamed(high: Position, signal: AbortSignal): Promise<void> {
-    while (this.#streamAt() < high) {
+  /** Waits until the stream has brought what the snapshot sees: then all rows of the chunk that were told as new are in `created`. */
+  async #findTold(created: Set<string>, chunk: SnapshotChunk, signal: AbortSignal): Promise<void> {
+    const { relation } = this.#mappings.for(chunk.relation);
+    const told = await this.#told?.known(chunk.rows.map((row) => keyOf(relation, row)));
+    for (const key of told ?? []) created.add(key);
+    while (this.#streamAt() < chunk.high) {
       signal.throwIfAborted();
       await this.#seam.moved(signal);
     }

@@ -4,7 +4,9 @@ import type { SentIndex } from "../../contracts/sent-index.ts";
 import type { Checkpoint, DeadLetter, HeldDeletes } from "../../contracts/state.ts";
 import type { DeleteGuard } from "../delivery/delete-guard.ts";
 import type { Entry } from "../delivery/entry.ts";
+import type { Keeper } from "../delivery/keeper.ts";
 import { SentKeeper } from "../delivery/sent-keeper.ts";
+import { ToldKeeper } from "../delivery/told-keeper.ts";
 import { AckTracker, type Item } from "../progress/ack-tracker.ts";
 import { Backfill } from "./backfill.ts";
 import type { CaptureHost, Capturing } from "./capturing.ts";
@@ -27,11 +29,14 @@ export interface TableCaptureOptions {
     /** What was held when it was opened. */
     readonly held: HeldDeletes | null;
   } | null;
+  /** Where a row is told once: the keys of those that the stream has brought as new since this backfill began; null: it is over. */
+  readonly told: SentIndex | null;
 }
 
 /** A table by its own changes in the log, and a backfill of the rows that it holds beside them. */
 export class TableCapture implements Capturing {
-  readonly keeper: SentKeeper | null;
+  readonly keeper: Keeper | null;
+  readonly #sent: SentKeeper | null;
   readonly #host: CaptureHost;
   readonly #options: TableCaptureOptions;
   readonly #tracker: AckTracker<Position>;
@@ -60,7 +65,9 @@ export class TableCapture implements Capturing {
       after: checkpoint.position,
     });
     this.#retries = new Retries({ ...shared, ...place, resolved: (id) => host.resolved(id) });
-    this.keeper = this.#openKeeper();
+    const { told } = options;
+    this.#sent = this.#openKeeper();
+    this.keeper = this.#sent ?? (told === null ? null : new ToldKeeper(told, () => this.#backfill?.complete === false));
     this.#backfill =
       checkpoint.backfill === null
         ? null
@@ -69,7 +76,8 @@ export class TableCapture implements Capturing {
             ...place,
             progress: checkpoint.backfill,
             // Before the first resync there is nothing that an earlier one could have sent.
-            removes: this.keeper !== null && host.generation > 0,
+            removes: this.#sent !== null && host.generation > 0,
+            told,
             log,
           });
   }
@@ -121,7 +129,7 @@ export class TableCapture implements Capturing {
       source,
       queue,
       mappings,
-      sent: this.keeper!,
+      sent: this.#sent!,
       backfill,
       streamAt: () => this.#streamAt,
       wake: () => this.#host.wake(),
