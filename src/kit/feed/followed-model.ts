@@ -155,11 +155,14 @@ export class FollowedModel implements ModelReader {
   async lookup(keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
     const mark = await this.#newest(signal);
     this.#scans.newer(mark);
-    if (keys.length > 0) return this.#chunk(mark, await this.#feed.lookupAt(mark, keys, signal));
-    const relation = await this.#feed.relation(signal);
+    const page =
+      keys.length > 0
+        ? await this.#feed.lookupAt(mark, keys, signal)
+        : { relation: await this.#feed.relation(signal), rows: [], next: null };
+    this.#scans.newer(page.mark ?? mark);
     // An older chunk that was given out just now comes to its place first.
     await immediately();
-    return this.#chunk(mark, { relation, rows: [], next: null });
+    return this.#chunk(mark, page);
   }
 
   estimate(signal: AbortSignal): Promise<number | null> {
@@ -176,9 +179,9 @@ export class FollowedModel implements ModelReader {
     return mark;
   }
 
-  #chunk(mark: Mark, page: RowPage): SnapshotChunk {
-    for (const row of page.rows) requireKey(row, page.relation);
-    return { ...page, high: endOf(mark), sees: (transaction) => transaction <= mark };
+  #chunk(asked: Mark, { relation, rows, next, mark = asked }: RowPage): SnapshotChunk {
+    for (const row of rows) requireKey(row, relation);
+    return { relation, rows, next, high: endOf(mark), sees: (transaction) => transaction <= mark };
   }
 }
 

@@ -132,7 +132,13 @@ export interface FeedRow {
 }
 
 /** Rows of a model, and where to go on; see `SnapshotChunk`. */
-export type RowPage = Pick<SnapshotChunk, "relation" | "rows" | "next">;
+export type RowPage = Pick<SnapshotChunk, "relation" | "rows" | "next"> & {
+  /**
+   * As of which mark they are, where the warehouse has moved on from the one that was asked for, and cannot go back: a later one, the same for all
+   * pages of a scan.
+   */
+  readonly mark?: Mark;
+};
 
 /** A model without a history that could be read (a query, a table without a feed): its rows are compared with what was last sent. */
 export interface ModelRows {

@@ -8,7 +8,7 @@ import type { Mark, ModelFeed, RowPage } from "./model-feed.ts";
 const MOST_OPEN = 4;
 
 class OpenScan {
-  readonly mark: Mark;
+  mark: Mark;
   readonly #stop = new AbortController();
   readonly #pages: AsyncIterator<RowPage>;
 
@@ -23,7 +23,10 @@ class OpenScan {
     try {
       signal.throwIfAborted();
       const { value, done } = await this.#pages.next();
-      if (done !== true) return value;
+      if (done !== true) {
+        this.mark = value.mark ?? this.mark;
+        return value;
+      }
       throw new TailraceError("source.unreachable", "rows that were read ended before the last one");
     } finally {
       signal.removeEventListener("abort", stop);
