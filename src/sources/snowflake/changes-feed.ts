@@ -1,0 +1,198 @@
+// A model by CHANGES: read only, at times of our own. A time is used when it has passed for a while, so that no commit can still come that has it:
+// CHANGES is exact to the millisecond, and two commits of one millisecond cannot be told apart.
+import { setTimeout as delay } from "node:timers/promises";
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Model } from "../../contracts/model.ts";
+import type { Relation } from "../../contracts/relation.ts";
+import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
+import type { Values } from "../../contracts/values.ts";
+import type { FeedPage, From, Mark, ModelFeed, RowPage } from "../../kit/feed/model-feed.ts";
+import { rowPages } from "../../kit/feed/row-pages.ts";
+import type { RelationVersions } from "../../kit/relation-versions.ts";
+import { ChangePages } from "./change-pages.ts";
+import { keySql, orderedChanges } from "./changes-sql.ts";
+import { textSql } from "./columns.ts";
+import { type Described, describeModel, label, lookupStatement, rowsStatement } from "./described.ts";
+import { microseconds, timestampSql, windowMark, windowOf } from "./marks.ts";
+import { lastChange, type TableFacts, tableFacts } from "./metadata.ts";
+import { type ObjectName, sqlName } from "./names.ts";
+import type { SnowflakeSession, StatementOptions } from "./session.ts";
+import { Turns } from "./turns.ts";
+
+export interface ChangesFeedOptions {
+  readonly session: SnowflakeSession;
+  readonly versions: RelationVersions;
+  readonly model: Model;
+  readonly source: ObjectName;
+  readonly settleMs: number;
+}
+
+const DAY_MS = 86_400_000;
+/** By how much the clock of a commit may be ahead of the one that we are told. */
+const AHEAD_MS = 250;
+
+export class ChangesFeed implements ModelFeed {
+  readonly kind = "feed";
+  readonly #options: ChangesFeedOptions;
+  readonly #what: string;
+  readonly #turns = new Turns();
+  #described: Described | null = null;
+  #facts: TableFacts | null = null;
+  /** Every window begins where the one before ended. */
+  #upTo = 0;
+  #mark: Mark | null = null;
+  #token: string | null = null;
+
+  constructor(options: ChangesFeedOptions) {
+    this.#options = options;
+    this.#what = label(options.model);
+  }
+
+  renew(): void {
+    this.#described = null;
+    this.#facts = null;
+  }
+
+  async relation(signal: AbortSignal): Promise<Relation> {
+    return (await this.#describe(signal)).relation;
+  }
+
+  async incarnation(signal: AbortSignal): Promise<string> {
+    return `changes|${(await this.#known(signal)).createdOn}`;
+  }
+
+  async prove({ mark, side }: From, incarnation: string, signal: AbortSignal): Promise<void> {
+    const { source } = this.#options;
+    const [kind, createdOn] = incarnation.split("|");
+    if (kind !== "changes")
+      throw new TailraceError(
+        "source.gap.feed",
+        `${this.#what} was read by a stream until now, and by CHANGES from now on`,
+      );
+    this.#facts = null;
+    const facts = await this.#known(signal);
+    if (facts.createdOn !== createdOn)
+      throw new TailraceError(
+        "source.gap.replaced",
+        `${this.#what}: ${sqlName(source)} was made anew since it was last read`,
+      );
+    if (!facts.tracked)
+      throw new TailraceError(
+        "source.gap.feed",
+        `${this.#what}: its changes are not tracked any more: ALTER ${facts.kind === "view" ? "VIEW" : "TABLE"} ${sqlName(source)} SET CHANGE_TRACKING = TRUE`,
+      );
+    const { upTo, from } = windowOf(mark);
+    const needed = side === "at" ? from : upTo;
+    if (facts.retentionDays !== null && needed < Date.now() - facts.retentionDays * DAY_MS)
+      throw new TailraceError(
+        "source.gap.purged",
+        `${this.#what}: what changed is kept for ${facts.retentionDays} days, and was last read before that`,
+      );
+    this.#upTo = Math.max(this.#upTo, upTo);
+  }
+
+  /** Asks Snowflake's metadata, and waits until the time of a change has passed. */
+  newest(signal: AbortSignal): Promise<Mark> {
+    return this.#turns.run(async () => {
+      const { session, source, settleMs } = this.#options;
+      const { token, nowMs } = await lastChange(session, [source], this.#with(signal));
+      if (token !== this.#token || this.#mark === null) {
+        const upTo = Math.max(nowMs + AHEAD_MS, this.#upTo);
+        await delay(AHEAD_MS + settleMs, undefined, { signal });
+        this.#mark = windowMark(this.#upTo === 0 ? upTo : this.#upTo, upTo);
+        this.#upTo = upTo;
+        this.#token = token;
+      }
+      return this.#mark;
+    });
+  }
+
+  async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
+    for (const window of windowsOf(from, upTo)) yield* this.#window(window.from, window.upTo, signal);
+  }
+
+  async *#window(from: number, upTo: number, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
+    const { session } = this.#options;
+    const described = await this.#describeAgain(signal);
+    const { columns, relation } = described;
+    const names = columns.map((_column, place) => `C${place}`);
+    const texts = columns.map((column, place) => `${textSql(column)} AS C${place}`).join(", ");
+    const inner = `SELECT 0 AS MARK, METADATA$ACTION AS ACTION, METADATA$ROW_ID AS ROW_ID, ${keySql(described)} AS ROW_KEY, ${texts} FROM ${described.from} CHANGES(INFORMATION => DEFAULT) AT(TIMESTAMP => ${timestampSql(from)}) END(TIMESTAMP => ${timestampSql(upTo)})`;
+    const reply = await session.run(orderedChanges(inner, names), this.#with(signal));
+    const pages = new ChangePages({ relation, values: (row) => row.slice(3) });
+    const mark = windowMark(from, upTo);
+    for await (const rows of reply.pages(signal))
+      for (const row of rows) {
+        const page = pages.add(row, mark, microseconds(upTo));
+        if (page !== null) yield page;
+      }
+    const last = pages.take();
+    if (last !== null) yield last;
+  }
+
+  async *scanAt(
+    mark: Mark,
+    after: Cursor | null,
+    limit: ChunkLimit,
+    signal: AbortSignal,
+  ): AsyncGenerator<RowPage, void, undefined> {
+    const described = await this.#describe(signal);
+    const { sql, binds } = rowsStatement(described, at(mark), after);
+    const reply = await this.#options.session.run(sql, { ...this.#with(signal), binds });
+    yield* rowPages(reply.pages(signal) as AsyncIterable<Values[]>, described.relation, limit);
+  }
+
+  async lookupAt(mark: Mark, keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
+    const described = await this.#describe(signal);
+    const { sql, binds } = lookupStatement(described, at(mark), keys);
+    const rows = await this.#options.session.rows(sql, { ...this.#with(signal), binds });
+    return { relation: described.relation, rows, next: null };
+  }
+
+  async estimate(signal: AbortSignal): Promise<number | null> {
+    return (await this.#known(signal)).rows;
+  }
+
+  async #known(signal: AbortSignal): Promise<TableFacts> {
+    this.#facts ??= await tableFacts(this.#options.session, this.#options.source, this.#with(signal));
+    if (this.#facts !== null) return this.#facts;
+    throw new TailraceError(
+      "source.model",
+      `${this.#what}: there is no ${sqlName(this.#options.source)}, or we may not read it`,
+    );
+  }
+
+  async #describe(signal: AbortSignal): Promise<Described> {
+    this.#described ??= await this.#describeAgain(signal);
+    return this.#described;
+  }
+
+  async #describeAgain(signal: AbortSignal): Promise<Described> {
+    const { session, versions, model, source } = this.#options;
+    this.#described = await describeModel(session, versions, model, source, signal);
+    return this.#described;
+  }
+
+  #with(signal: AbortSignal): StatementOptions {
+    return { what: this.#what, signal };
+  }
+}
+
+function at(mark: Mark): string {
+  return ` AT(TIMESTAMP => ${timestampSql(windowOf(mark).upTo)})`;
+}
+
+/**
+ * A window that was left off comes again as it was. Whoever is further back than the last window began reads up to there first. None is
+ * empty.
+ */
+function windowsOf(from: From, upTo: Mark): { readonly from: number; readonly upTo: number }[] {
+  const left = windowOf(from.mark);
+  const last = windowOf(upTo);
+  const windows = from.side === "at" ? [left] : [];
+  if (upTo !== from.mark) {
+    if (left.upTo < last.from) windows.push({ from: left.upTo, upTo: last.from });
+    windows.push({ from: Math.max(left.upTo, last.from), upTo: last.upTo });
+  }
+  return windows.filter((window) => window.from < window.upTo);
+}

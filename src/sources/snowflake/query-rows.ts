@@ -1,0 +1,82 @@
+// Models whose rows are compared: queries, and tables whose changes are not tracked.
+import type { Model } from "../../contracts/model.ts";
+import type { Relation } from "../../contracts/relation.ts";
+import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
+import type { Values } from "../../contracts/values.ts";
+import type { ModelRows, RowPage } from "../../kit/feed/model-feed.ts";
+import { rowPages } from "../../kit/feed/row-pages.ts";
+import type { RelationVersions } from "../../kit/relation-versions.ts";
+import { type Described, describeModel, label, lookupStatement, rowsStatement } from "./described.ts";
+import { lastChange } from "./metadata.ts";
+import type { ObjectName } from "./names.ts";
+import { dependenciesOf } from "./dependencies.ts";
+import type { SnowflakeSession, StatementOptions } from "./session.ts";
+
+export interface QueryRowsOptions {
+  readonly session: SnowflakeSession;
+  readonly versions: RelationVersions;
+  readonly model: Model;
+  /** null: it is a query. */
+  readonly table: ObjectName | null;
+  readonly because: readonly string[];
+}
+
+export class QueryRows implements ModelRows {
+  readonly kind = "rows";
+  readonly because: readonly string[];
+  readonly timeDependent: boolean;
+  readonly state: ModelRows["state"];
+  readonly #options: QueryRowsOptions;
+
+  private constructor(options: QueryRowsOptions, tables: readonly ObjectName[] | null, unsteady: readonly string[]) {
+    this.#options = options;
+    this.because =
+      unsteady.length === 0
+        ? options.because
+        : [...options.because, `its result changes by itself: ${unsteady.join(", ")}`];
+    this.timeDependent = unsteady.length > 0;
+    this.state =
+      tables === null
+        ? null
+        : async (signal) => (await lastChange(options.session, tables, { what: label(options.model), signal })).token;
+  }
+
+  static async of(options: QueryRowsOptions, signal: AbortSignal): Promise<QueryRows> {
+    const { session, model, table } = options;
+    if (table !== null) return new QueryRows(options, [table], []);
+    const { sql } = model as { sql: string };
+    const { tables, unsteady } = await dependenciesOf(session, sql, { what: label(model), signal });
+    return new QueryRows(options, tables, unsteady);
+  }
+
+  async relation(signal: AbortSignal): Promise<Relation> {
+    return (await this.#describe(signal)).relation;
+  }
+
+  async *scan(after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncGenerator<RowPage, void, undefined> {
+    const described = await this.#describe(signal);
+    const { sql, binds } = rowsStatement(described, " AS M", after);
+    const reply = await this.#options.session.run(sql, { ...this.#with(signal), binds });
+    yield* rowPages(reply.pages(signal) as AsyncIterable<Values[]>, described.relation, limit);
+  }
+
+  async lookup(keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
+    const described = await this.#describe(signal);
+    const { sql, binds } = lookupStatement(described, " AS M", keys);
+    const rows = await this.#options.session.rows(sql, { ...this.#with(signal), binds });
+    return { relation: described.relation, rows, next: null };
+  }
+
+  estimate(): Promise<number | null> {
+    return Promise.resolve(null);
+  }
+
+  #describe(signal: AbortSignal): Promise<Described> {
+    const { session, versions, model, table } = this.#options;
+    return describeModel(session, versions, model, table, signal);
+  }
+
+  #with(signal: AbortSignal): StatementOptions {
+    return { what: label(this.#options.model), signal };
+  }
+}

@@ -1,0 +1,295 @@
+// A model by a stream on its table, view or dynamic table. Every batch that is read from the stream lies in our outbox until it is delivered.
+import { TailraceError } from "../../contracts/errors.ts";
+import type { Log } from "../../contracts/log.ts";
+import type { Model } from "../../contracts/model.ts";
+import type { Relation } from "../../contracts/relation.ts";
+import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
+import type { Values } from "../../contracts/values.ts";
+import type { FeedPage, From, Mark, ModelFeed, RowPage } from "../../kit/feed/model-feed.ts";
+import { rowPages } from "../../kit/feed/row-pages.ts";
+import type { RelationVersions } from "../../kit/relation-versions.ts";
+import type { Shape } from "./change-pages.ts";
+import { type Described, describeModel, label, lookupStatement, relationOf, rowsStatement } from "./described.ts";
+import { digitsOf } from "./marks.ts";
+import { streamFacts, streamHasData, type TableFacts, tableFacts } from "./metadata.ts";
+import { Pins } from "./pins.ts";
+import { type FeedNames, nameText, type ObjectName, sqlName } from "./names.ts";
+import { batchesSql, columnsIn, type FeedState, nextBatchSql, prepareStatements, valuesIn } from "./outbox.ts";
+import type { SnowflakeSession, StatementOptions, TextRow } from "./session.ts";
+import { pagesOf, type Taken, takenIn } from "./taken.ts";
+import { Turns } from "./turns.ts";
+
+export interface StreamFeedOptions {
+  readonly session: SnowflakeSession;
+  readonly versions: RelationVersions;
+  readonly model: Model;
+  readonly source: ObjectName;
+  readonly names: FeedNames;
+  readonly log: Log;
+  /** Says on what is made whose it is. */
+  readonly owner: string;
+}
+
+/** Sooner than so a stream that is about to become stale is told. */
+const STALE_SOON_MS = 2 * 86_400_000;
+const LOOK_AT_STREAM_MS = 600_000;
+
+export class StreamFeed implements ModelFeed {
+  readonly kind = "feed";
+  readonly #options: StreamFeedOptions;
+  readonly #what: string;
+  /** Reading the stream, and whatever means the place where it is. */
+  readonly #turns = new Turns();
+  #described: Described | null = null;
+  #incarnation: string | null = null;
+  #state: FeedState | null = null;
+  #taken: Taken | null = null;
+  /** Done with, and to be deleted with the next batch. */
+  #forget = 0;
+  #lookedAtMs = 0;
+  readonly #pins: Pins;
+
+  constructor(options: StreamFeedOptions) {
+    this.#options = options;
+    this.#what = label(options.model);
+    this.#pins = new Pins(options.session, options.names);
+  }
+
+  /** What is known may be so no more: the connection was lost, or a sync begins. */
+  renew(): void {
+    this.#described = null;
+    this.#incarnation = null;
+    this.#state = null;
+    this.#taken = null;
+  }
+
+  async relation(signal: AbortSignal): Promise<Relation> {
+    return (await this.#describe(signal)).relation;
+  }
+
+  async plan(signal: AbortSignal): Promise<readonly string[]> {
+    return (await this.#isThere(signal)) ? [] : this.#statements(await this.#facts(signal), Date.now());
+  }
+
+  async prepare(signal: AbortSignal): Promise<void> {
+    if (await this.#isThere(signal)) return this.#pins.dropLeftOver(this.#with(signal));
+    for (const sql of this.#statements(await this.#facts(signal), Date.now()))
+      await this.#options.session.rows(sql, this.#with(signal));
+    this.renew();
+  }
+
+  #statements(facts: TableFacts, nowMs: number): string[] {
+    const { names, source, owner } = this.#options;
+    return prepareStatements(names, source, kindWord(facts), nowMs, owner);
+  }
+
+  async #isThere(signal: AbortSignal): Promise<boolean> {
+    const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#with(signal));
+    return stream !== null && !stream.stale;
+  }
+
+  async #facts(signal: AbortSignal): Promise<TableFacts> {
+    const facts = await tableFacts(this.#options.session, this.#options.source, this.#with(signal));
+    if (facts !== null) return facts;
+    throw new TailraceError(
+      "source.model",
+      `${this.#what}: there is no ${sqlName(this.#options.source)}, or we may not read it`,
+    );
+  }
+
+  async incarnation(signal: AbortSignal): Promise<string> {
+    if (this.#incarnation === null) {
+      const facts = await this.#facts(signal);
+      const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#with(signal));
+      if (stream === null) throw new TailraceError("source.gap.replaced", `the stream of ${this.#what} is gone`);
+      if (stream.stale)
+        throw new TailraceError(
+          "source.gap.purged",
+          `the stream of ${this.#what} is stale${stream.invalid === null ? "" : ` (${stream.invalid})`}: what changed since it was last read is not kept`,
+        );
+      this.#incarnation = ["stream", stream.createdOn, facts.createdOn].join("|");
+    }
+    return this.#incarnation;
+  }
+
+  async prove({ mark, side }: From, incarnation: string, signal: AbortSignal): Promise<void> {
+    const [kind, stream, source] = incarnation.split("|");
+    if (kind !== "stream")
+      throw new TailraceError(
+        "source.gap.feed",
+        `${this.#what} was read by CHANGES until now, and by a stream from now on`,
+      );
+    const [, streamNow, sourceNow] = (await this.incarnation(signal)).split("|");
+    const replaced =
+      source === sourceNow ? (stream === streamNow ? null : "its stream") : sqlName(this.#options.source);
+    if (replaced !== null)
+      throw new TailraceError("source.gap.replaced", `${this.#what}: ${replaced} was made anew since it was last read`);
+    const { batch, forgotten } = await this.#turns.run(() => this.#known(signal));
+    const from = Number(mark);
+    if (from > batch)
+      throw new TailraceError("source.gap.replaced", `${this.#what}: its outbox ends before what was read of it`);
+    if (side === "after" ? forgotten > from : forgotten >= from)
+      throw new TailraceError(
+        "source.gap.purged",
+        `${this.#what}: its outbox does not have all that came after what was read`,
+      );
+  }
+
+  /** Asks Snowflake's metadata; only where the stream has something, one statement takes the warehouse. */
+  newest(signal: AbortSignal): Promise<Mark> {
+    return this.#turns.run(async () => {
+      const state = await this.#known(signal);
+      const { has, nowMs } = await this.#orGap(signal, () =>
+        streamHasData(this.#options.session, this.#options.names.stream, this.#with(signal)),
+      );
+      if (has) await this.#orGap(signal, () => this.#take(state, nowMs, signal));
+      else await this.#lookAtStream(nowMs, signal);
+      return digitsOf(this.#state!.batch);
+    });
+  }
+
+  async #known(signal: AbortSignal): Promise<FeedState> {
+    if (this.#state === null) {
+      const { names, session } = this.#options;
+      // Nothing is after this: the state alone.
+      const reply = await session.run(batchesSql(names, Number.MAX_SAFE_INTEGER, null), this.#with(signal));
+      this.#state = (await takenIn(reply, this.#what)).state;
+    }
+    return this.#state;
+  }
+
+  async #take(state: FeedState, nowMs: number, signal: AbortSignal): Promise<void> {
+    const { session, names } = this.#options;
+    const described = await this.#describeAgain(signal);
+    const after = this.#taken?.after ?? state.batch;
+    const forget = Math.max(state.forgotten, Math.min(this.#forget, after));
+    const batch = Math.max(state.batch + 1, nowMs);
+    const sql = nextBatchSql({ names, described, state, batch, forget, after });
+    const reply = await session.run(sql, this.#with(signal));
+    const { state: next, ...rows } = await takenIn(reply, this.#what);
+    this.#state = next;
+    this.#taken = { after, upTo: next.batch, ...rows };
+  }
+
+  /** A stream that cannot be read may be stale, or its table may be another one: its metadata say so, whatever the error is. */
+  async #orGap<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = TailraceError.from(error);
+      if (failure.code === "source.unreachable") throw failure;
+      const was = this.#incarnation;
+      this.#incarnation = null;
+      const now = await this.incarnation(signal);
+      if (was !== null && was !== now)
+        throw new TailraceError("source.gap.replaced", `${this.#what}: ${sqlName(this.#options.source)} was made anew`);
+      throw failure;
+    }
+  }
+
+  async #lookAtStream(nowMs: number, signal: AbortSignal): Promise<void> {
+    if (nowMs - this.#lookedAtMs < LOOK_AT_STREAM_MS) return;
+    this.#lookedAtMs = nowMs;
+    const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#with(signal));
+    if (stream !== null && stream.staleAfterMs - nowMs < STALE_SOON_MS)
+      this.#options.log.warn(`the stream of ${this.#what} becomes stale soon`, {
+        staleAfter: new Date(stream.staleAfterMs).toISOString(),
+      });
+  }
+
+  async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
+    const after = Number(from.mark) - (from.side === "at" ? 1 : 0);
+    const taken = await this.#turns.run(() => this.#takenFor(after, Number(upTo), signal));
+    yield* pagesOf(taken, (row) => this.#shapeOf(row), signal);
+  }
+
+  async #takenFor(after: number, upTo: number, signal: AbortSignal): Promise<Taken> {
+    const taken = this.#taken;
+    if (taken !== null && taken.after === after && taken.upTo === upTo) {
+      this.#taken = null;
+      return taken;
+    }
+    // Another place than where the last batch began: it lies in the outbox.
+    const { session, names } = this.#options;
+    const reply = await session.run(batchesSql(names, after, upTo), this.#with(signal));
+    const { state, ...rows } = await takenIn(reply, this.#what);
+    if (state.forgotten > after)
+      throw new TailraceError(
+        "source.gap.purged",
+        `${this.#what}: its outbox does not have all that came after what was read`,
+      );
+    return { after, upTo, ...rows };
+  }
+
+  #shapeOf(row: TextRow): Shape {
+    const { versions, model, source } = this.#options;
+    const columns = columnsIn(row[3]!);
+    const key = this.#described!.relation.key.map((place) => this.#described!.columns[place]!.name);
+    const places = key.map((name) => columns.findIndex((column) => column.name === name));
+    const relation = relationOf(versions, columns, places, model, source);
+    return { relation, values: (each: TextRow) => valuesIn(each[3]!, columns.length) };
+  }
+
+  async *scanAt(
+    _mark: Mark,
+    after: Cursor | null,
+    limit: ChunkLimit,
+    signal: AbortSignal,
+  ): AsyncGenerator<RowPage, void, undefined> {
+    const { session, source } = this.#options;
+    const described = await this.#describe(signal);
+    const on = `${kindWord(await this.#facts(signal))} ${sqlName(source)}`;
+    const { pin, mark } = await this.#turns.run(async () => ({
+      pin: await this.#pins.make(on, this.#with(signal)),
+      mark: digitsOf((await this.#known(signal)).batch),
+    }));
+    try {
+      const { sql, binds } = rowsStatement(described, ` AT(STREAM => ${nameText(pin)})`, after);
+      const reply = await session.run(sql, { ...this.#with(signal), binds });
+      const pages = rowPages(reply.pages(signal) as AsyncIterable<Values[]>, described.relation, limit);
+      for await (const page of pages) yield { ...page, mark };
+    } finally {
+      await this.#pins.drop(pin, this.#what);
+    }
+  }
+
+  async lookupAt(_mark: Mark, keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
+    const { session, names } = this.#options;
+    const described = await this.#describe(signal);
+    const { sql, binds } = lookupStatement(described, ` AT(STREAM => ${nameText(names.stream)})`, keys);
+    return this.#turns.run(async () => {
+      const rows = await session.rows(sql, { ...this.#with(signal), binds });
+      const mark = digitsOf((await this.#known(signal)).batch);
+      return { relation: described.relation, rows, next: null, mark };
+    });
+  }
+
+  async estimate(signal: AbortSignal): Promise<number | null> {
+    return (await this.#facts(signal)).rows;
+  }
+
+  forget(mark: Mark): Promise<void> {
+    this.#forget = Math.max(this.#forget, Number(mark));
+    return Promise.resolve();
+  }
+
+  async #describe(signal: AbortSignal): Promise<Described> {
+    this.#described ??= await this.#describeAgain(signal);
+    return this.#described;
+  }
+
+  async #describeAgain(signal: AbortSignal): Promise<Described> {
+    const { session, versions, model, source } = this.#options;
+    this.#described = await describeModel(session, versions, model, source, signal);
+    return this.#described;
+  }
+
+  #with(signal: AbortSignal): StatementOptions {
+    return { what: this.#what, signal };
+  }
+}
+
+function kindWord({ kind }: TableFacts): "TABLE" | "DYNAMIC TABLE" | "VIEW" {
+  return kind === "view" ? "VIEW" : kind === "dynamic table" ? "DYNAMIC TABLE" : "TABLE";
+}
