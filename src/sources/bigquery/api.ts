@@ -1,0 +1,121 @@
+// Requests to BigQuery's REST API through Google's own client, which authorizes them and tries again what may be tried again. Its parsing of rows is
+// left out: values stay the texts that the API sends.
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { TailraceError } from "../../contracts/errors.ts";
+import { readSecret } from "../../kit/secret.ts";
+import { failureOf } from "./errors.ts";
+import { type Client, type ClientOptions, loadClient } from "./library.ts";
+import type { Settings } from "./settings.ts";
+
+export interface ApiRequest {
+  readonly method?: "GET" | "POST";
+  /** Behind `…/projects/PROJECT`. */
+  readonly path: string;
+  /** Default: the source's own. */
+  readonly project?: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: object;
+}
+
+export class Api {
+  readonly #settings: Settings;
+  readonly #baseDirectory: string;
+  #open: Promise<{ readonly client: Client; readonly project: string }> | null = null;
+
+  constructor(settings: Settings, baseDirectory: string) {
+    this.#settings = settings;
+    this.#baseDirectory = baseDirectory;
+  }
+
+  /** The project that queries run in. */
+  async project(): Promise<string> {
+    return (await this.#opened()).project;
+  }
+
+  /** The answer's body. Throws a {@link Refusal}, or a TailraceError. */
+  async send<T>({ method = "GET", path, project, query, body }: ApiRequest, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    const { client, project: own } = await this.#opened();
+    const { promise, resolve: answer, reject } = Promise.withResolvers<T>();
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    client.request(
+      {
+        method,
+        uri: path,
+        projectId: project ?? own,
+        ...(query === undefined
+          ? {}
+          : { qs: Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) }),
+        ...(body === undefined ? {} : { json: body }),
+      },
+      (error, found) => (error === null ? answer(found as T) : reject(failureOf(error))),
+    );
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  #opened(): Promise<{ readonly client: Client; readonly project: string }> {
+    this.#open ??= this.#connect().catch((error: unknown) => {
+      this.#open = null;
+      throw failureOf(error);
+    });
+    return this.#open;
+  }
+
+  async #connect(): Promise<{ readonly client: Client; readonly project: string }> {
+    const { BigQuery } = await loadClient();
+    const { project, location, api_endpoint } = this.#settings;
+    const options: ClientOptions = {
+      ...(project === undefined ? {} : { projectId: project }),
+      ...(location === undefined ? {} : { location }),
+      ...(api_endpoint === undefined ? {} : { apiEndpoint: api_endpoint }),
+      ...(await this.#credentials()),
+      userAgent: "Tailrace",
+    };
+    const client = new BigQuery(options);
+    return { client, project: project ?? (await client.getProjectId()) };
+  }
+
+  async #credentials(): Promise<Partial<ClientOptions>> {
+    const { key, key_file, api_endpoint } = this.#settings;
+    if (api_endpoint?.startsWith("http:") === true)
+      return { authClient: NOBODY as unknown as NonNullable<ClientOptions["authClient"]> };
+    if (key === undefined && key_file === undefined) return {};
+    const json =
+      key_file !== undefined
+        ? await readKey(resolve(this.#baseDirectory, key_file), key_file)
+        : typeof key === "string"
+          ? key
+          : await readSecret(key!, "key", this.#baseDirectory);
+    try {
+      return { credentials: JSON.parse(json) as NonNullable<ClientOptions["credentials"]> };
+    } catch {
+      throw new TailraceError("source.config", "the key of the service account is no JSON");
+    }
+  }
+}
+
+/** Over plain HTTP no credential is sent. */
+const NOBODY = { getRequestHeaders: () => Promise.resolve(new Headers()) };
+
+async function readKey(path: string, name: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new TailraceError(
+      "source.config",
+      `the key file ${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`,
+    );
+  }
+}
+
+/** An id that is ours to choose, so that a job whose answer was lost is found again instead of being run twice. */
+export function newJobId(): string {
+  return `tailrace_${randomUUID()}`;
+}

@@ -1,0 +1,476 @@
+// BigQuery's REST API as Google's client library speaks it: jobs with ids of the client's, results in pages, tables' metadata.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { HttpFaults } from "../http-faults.ts";
+import { accessDenied, BigQueryFault, invalidQuery, notFound } from "./errors.ts";
+import { type QueryContext, translate } from "./query.ts";
+import { type Result, Store, type Table, type Values, type Write } from "./store.ts";
+import { apiText, type Field, resultType } from "./types.ts";
+
+export interface BigQueryRequest {
+  readonly method: string;
+  /** Behind `/bigquery/v2/projects/PROJECT`, without the query. */
+  readonly path: string;
+  /** Of a query; else empty. */
+  readonly sql: string;
+}
+
+type Body = Record<string, unknown>;
+
+interface Job {
+  readonly sql: string;
+  readonly result: { readonly schema: object; readonly rows: readonly (string | null)[][] } | BigQueryFault;
+  readonly bytes: bigint;
+  /** How often "not complete" is still to be answered. */
+  waits: number;
+}
+
+interface QueryBody {
+  readonly query: string;
+  readonly maximumBytesBilled?: string;
+  readonly queryParameters?: readonly { readonly name: string; readonly parameterValue: { readonly value?: string } }[];
+}
+
+export const PROJECT = "test-project";
+/** "Minimum 10 MB data processed for each table referenced by a query." https://cloud.google.com/bigquery/pricing */
+const LEAST_BYTES = 10_485_760n;
+const RESULT_PARAMETERS = new Set([
+  "location",
+  "pageToken",
+  "maxResults",
+  "timeoutMs",
+  "startIndex",
+  "prettyPrint",
+  "alt",
+]);
+
+export class BigQueryServer implements AsyncDisposable {
+  readonly store: Store;
+  readonly faults = new HttpFaults<BigQueryRequest, BigQueryFault>();
+  /** Queries that read a table, as they came, and the bytes that they were billed for. */
+  readonly billed: { readonly sql: string; readonly bytes: bigint }[] = [];
+  /** Requests as they came: `GET /datasets/shop/tables/users`. */
+  readonly requests: string[] = [];
+  /** `dataset.table` that may not be read. */
+  readonly denied = new Set<string>();
+  /** Whether the reader may see the past of tables that have row access policies. */
+  overridesPolicies = false;
+  maxTimeTravelHours = 168;
+  /** Rows that a page has at the most. Small, so that tests have many pages. */
+  pageRows = 100;
+  /** How often a query's results are "not complete" first. */
+  waits = 0;
+  readonly #jobs = new Map<string, Job>();
+  #server: Server;
+  #port = 0;
+  #offsetUs = 0n;
+  #lastUs = 0n;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(store: Store) {
+    this.store = store;
+    this.#server = this.#made();
+  }
+
+  static async start(): Promise<BigQueryServer> {
+    const server = new BigQueryServer(await Store.open());
+    await server.#listen();
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** µs since the epoch, never twice the same. */
+  now(): bigint {
+    const us = BigInt(Math.floor((performance.timeOrigin + performance.now()) * 1000)) + this.#offsetUs;
+    this.#lastUs = us > this.#lastUs ? us : this.#lastUs + 1n;
+    return this.#lastUs;
+  }
+
+  /** Time passes. */
+  advance(ms: number): void {
+    this.#offsetUs += BigInt(ms) * 1000n;
+  }
+
+  create(
+    name: string,
+    fields: readonly Field[],
+    options: {
+      readonly history?: boolean;
+      readonly key?: readonly string[];
+      readonly type?: Table["type"];
+      readonly sql?: string;
+    } = {},
+  ): Promise<Table> {
+    const { history = true, key = [], type = "TABLE", sql = "" } = options;
+    return this.#inTurn(() => this.store.create({ name, fields, primaryKey: key, history, type, sql }, this.now()));
+  }
+
+  drop(name: string): void {
+    this.store.tables.delete(name);
+  }
+
+  /** One commit. `at`: a time of before, when it took place; it is visible only from now on. */
+  write(name: string, writes: readonly Write[], at?: bigint): Promise<bigint> {
+    return this.#inTurn(async () => {
+      const us = at ?? this.now();
+      await this.store.commit(this.table(name), writes, us);
+      return us;
+    });
+  }
+
+  insert(name: string, ...rows: readonly Values[]): Promise<bigint> {
+    return this.write(
+      name,
+      rows.map((row) => ({ insert: row })),
+    );
+  }
+
+  /** `BEGIN TRANSACTION; … COMMIT TRANSACTION`. */
+  async transaction(name: string, writes: readonly Write[]): Promise<void> {
+    this.table(name).transactions.push(await this.write(name, writes));
+  }
+
+  /** `tabledata.insertAll`: rows are there at once; the table's `lastModifiedTime` says nothing of them. */
+  async stream(name: string, ...rows: readonly Values[]): Promise<void> {
+    const table = this.table(name);
+    const { modifiedUs } = table;
+    await this.insert(name, ...rows);
+    table.modifiedUs = modifiedUs;
+    table.streamed += rows.length;
+  }
+
+  /** `ALTER TABLE … SET OPTIONS (enable_change_history = …)`. */
+  setHistory(name: string, on: boolean): void {
+    const table = this.table(name);
+    table.historySince = on ? this.now() : null;
+    table.modifiedUs = this.now();
+  }
+
+  table(name: string): Table {
+    const table = this.store.tables.get(name);
+    if (table === undefined) throw notFound(`Table ${PROJECT}:${name}`);
+    return table;
+  }
+
+  /** What a query gives, in texts. */
+  async rows(sql: string): Promise<(string | null)[][]> {
+    return this.#inTurn(async () => textsOf(await this.#run(sql, {})));
+  }
+
+  /** Answers of queries that ran are not kept any more. */
+  forgetResults(): void {
+    this.#jobs.clear();
+  }
+
+  async restart(): Promise<void> {
+    await this.#close();
+    this.#server = this.#made();
+    await this.#listen(this.#port);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+    await this.#turn.catch(() => {});
+    this.store.close();
+  }
+
+  #made(): Server {
+    return createServer((request, response) => {
+      this.#handle(request, response).catch((error: unknown) => {
+        response.statusCode = 500;
+        response.end(String(error));
+      });
+    });
+  }
+
+  async #listen(port = 0): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  async #close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = (chunks.length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString("utf8"))) as Body;
+    const url = new URL(request.url ?? "/", this.url);
+    const path = decodeURIComponent(url.pathname).replace(/^\/bigquery\/v2\/projects\/[^/]+/, "");
+    const method = request.method ?? "GET";
+    const asked: BigQueryRequest = { method, path, sql: sqlIn(body) };
+    this.requests.push(`${method} ${path}`);
+    const fault = this.faults.take(asked);
+    if (fault?.kind === "refused") {
+      request.socket.destroy();
+      return;
+    }
+    let status = 200;
+    let answer: object;
+    try {
+      if (fault?.kind === "status")
+        throw new BigQueryFault(
+          fault.status,
+          "backendError",
+          "Error encountered during execution. Retrying may solve the problem.",
+        );
+      if (fault?.kind === "answer") throw fault.answer;
+      answer = await this.#inTurn(() => this.#answer(asked, url.searchParams, body));
+    } catch (error) {
+      if (!(error instanceof BigQueryFault)) throw error;
+      ({ status } = error);
+      answer = error.body;
+    }
+    if (fault?.kind === "lost") {
+      request.socket.destroy();
+      return;
+    }
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+  }
+
+  async #answer({ method, path }: BigQueryRequest, query: URLSearchParams, body: Body): Promise<object> {
+    const [, collection, id, third, name] = path.split("/");
+    if (collection === "jobs" && method === "POST") return third === "cancel" ? {} : this.#insertJob(body);
+    if (collection === "queries") return method === "POST" ? this.#query(body) : this.#results(id!, query);
+    if (collection === "datasets" && third === undefined)
+      return {
+        datasetReference: { projectId: PROJECT, datasetId: id },
+        location: "US",
+        maxTimeTravelHours: String(this.maxTimeTravelHours),
+      };
+    if (collection === "datasets" && third === "tables") {
+      const [table = "", action] = name!.split(":");
+      return action === "testIamPermissions"
+        ? this.#permissions(`${id}.${table}`, body)
+        : this.#resource(this.table(`${id}.${table}`));
+    }
+    throw notFound(path);
+  }
+
+  /** https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/jobs/insert: an id that was used already is a conflict. */
+  async #insertJob(body: Body): Promise<object> {
+    const { configuration, jobReference } = body as {
+      configuration: { query: QueryBody; dryRun?: boolean };
+      jobReference?: { jobId?: string };
+    };
+    const { query, dryRun } = configuration;
+    if (dryRun === true) return this.#dryRun(query);
+    const jobId = jobReference?.jobId ?? `job_${this.#jobs.size}`;
+    if (this.#jobs.has(jobId)) throw new BigQueryFault(409, "duplicate", `Already Exists: Job ${PROJECT}:US.${jobId}`);
+    const job = await this.#job(query);
+    this.#jobs.set(jobId, job);
+    const failed =
+      job.result instanceof BigQueryFault
+        ? { errorResult: { reason: job.result.reason, message: job.result.message } }
+        : {};
+    return {
+      kind: "bigquery#job",
+      jobReference: { projectId: PROJECT, jobId, location: "US" },
+      status: { state: job.waits > 0 ? "RUNNING" : "DONE", ...failed },
+      statistics: { totalBytesProcessed: String(job.bytes) },
+    };
+  }
+
+  async #dryRun(query: QueryBody): Promise<object> {
+    const { fields, tables, bytes } = await this.#planned(query);
+    return {
+      kind: "bigquery#job",
+      jobReference: { projectId: PROJECT, location: "US" },
+      status: { state: "DONE" },
+      statistics: {
+        totalBytesProcessed: String(bytes),
+        query: {
+          schema: { fields },
+          referencedTables: tables.map(({ name }) => {
+            const [datasetId, tableId] = name.split(".");
+            return { projectId: PROJECT, datasetId, tableId };
+          }),
+        },
+      },
+    };
+  }
+
+  async #job(query: QueryBody): Promise<Job> {
+    let bytes = 0n;
+    try {
+      const planned = await this.#planned(query);
+      ({ bytes } = planned);
+      const billed = bytes > LEAST_BYTES ? bytes : LEAST_BYTES;
+      if (planned.reads > 0) {
+        // https://docs.cloud.google.com/bigquery/docs/best-practices-costs: "If the number of estimated bytes is beyond the limit, the query fails without incurring a charge."
+        if (query.maximumBytesBilled !== undefined && billed > BigInt(query.maximumBytesBilled))
+          throw new BigQueryFault(
+            400,
+            "bytesBilledLimitExceeded",
+            `Query exceeded limit for bytes billed: ${query.maximumBytesBilled}. ${billed} or higher required.`,
+          );
+        this.billed.push({ sql: query.query, bytes: billed });
+      }
+      const rows = textsOf(await this.#run(query.query, parametersOf(query)));
+      return {
+        sql: query.query,
+        bytes,
+        waits: this.waits,
+        result: { schema: { fields: planned.fields }, rows },
+      };
+    } catch (error) {
+      if (!(error instanceof BigQueryFault)) throw error;
+      return { sql: query.query, bytes, waits: this.waits, result: error };
+    }
+  }
+
+  async #query(body: Body): Promise<object> {
+    const job = await this.#job(body as unknown as QueryBody);
+    const jobId = `query_${this.#jobs.size}`;
+    this.#jobs.set(jobId, { ...job, waits: 0 });
+    return this.#results(jobId, new URLSearchParams());
+  }
+
+  #results(jobId: string, query: URLSearchParams): object {
+    for (const name of query.keys())
+      if (!RESULT_PARAMETERS.has(name))
+        throw new BigQueryFault(
+          400,
+          "invalid",
+          `Invalid JSON payload received. Unknown name "${name}": Cannot bind query parameter.`,
+        );
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) throw notFound(`Job ${PROJECT}:US.${jobId}`);
+    const jobReference = { projectId: PROJECT, jobId, location: "US" };
+    if (job.waits > 0) {
+      job.waits -= 1;
+      return { jobReference, jobComplete: false };
+    }
+    if (job.result instanceof BigQueryFault) throw job.result;
+    const { schema, rows } = job.result;
+    const from = Number(query.get("pageToken") ?? 0);
+    const to = from + Math.min(this.pageRows, Number(query.get("maxResults") ?? this.pageRows));
+    return {
+      jobReference,
+      jobComplete: true,
+      schema,
+      totalRows: String(rows.length),
+      totalBytesProcessed: String(job.bytes),
+      ...(from < rows.length ? { rows: rows.slice(from, to).map((row) => ({ f: row.map((v) => ({ v })) })) } : {}),
+      ...(to < rows.length ? { pageToken: String(to) } : {}),
+    };
+  }
+
+  #permissions(name: string, body: Body): object {
+    const asked = (body as { permissions: readonly string[] }).permissions;
+    const held = asked.filter((each) =>
+      each.endsWith("overrideTimeTravelRestrictions") ? this.overridesPolicies : !this.denied.has(name),
+    );
+    return held.length === 0 ? {} : { permissions: held };
+  }
+
+  #resource(table: Table): object {
+    const [datasetId, tableId] = table.name.split(".");
+    const isStored = table.type === "TABLE";
+    return {
+      id: `${PROJECT}:${table.name}`,
+      tableReference: { projectId: PROJECT, datasetId, tableId },
+      type: table.type,
+      location: "US",
+      schema: { fields: table.fields.map((field) => ({ mode: "NULLABLE", ...field })) },
+      creationTime: String(table.createdUs / 1000n),
+      lastModifiedTime: String(table.modifiedUs / 1000n),
+      ...(isStored ? { numRows: "0", numBytes: "0" } : {}),
+      ...(table.streamed > 0
+        ? { streamingBuffer: { estimatedRows: String(table.streamed), estimatedBytes: String(table.streamed * 100) } }
+        : {}),
+      ...(table.primaryKey.length > 0 ? { tableConstraints: { primaryKey: { columns: table.primaryKey } } } : {}),
+      ...(table.expirationMs === null ? {} : { timePartitioning: { type: "DAY", expirationMs: table.expirationMs } }),
+      ...(table.requiresFilter ? { requirePartitionFilter: true } : {}),
+    };
+  }
+
+  async #planned(query: QueryBody) {
+    const context = this.#context(parametersOf(query));
+    const { sql, tables, reads } = await translate(query.query, context);
+    const parameters = used(sql, context.parameters);
+    const { names, types } = await this.store.run(`SELECT * FROM (${sql}) LIMIT 0`, parameters);
+    let bytes = 0n;
+    for (const each of reads) {
+      const [row] = (
+        await this.store.run(
+          `SELECT CAST(coalesce(sum(octet_length(CAST(CAST(r AS VARCHAR) AS BLOB))), 0) AS VARCHAR) FROM (${each}) AS r`,
+        )
+      ).rows;
+      bytes += BigInt(row![0] as string);
+    }
+    const fields = names.map((name, index): Field => ({
+      name,
+      type: resultType(types[index]!),
+      mode: "NULLABLE",
+      ...declared([...tables], name),
+    }));
+    return { fields, tables: [...tables], bytes, reads: reads.length };
+  }
+
+  async #run(sql: string, parameters: Record<string, string | null>): Promise<Result> {
+    const context = this.#context(parameters);
+    const translated = await translate(sql, context);
+    return this.store.run(translated.sql, used(translated.sql, parameters));
+  }
+
+  #context(parameters: Record<string, string | null>): QueryContext {
+    return {
+      store: this.store,
+      project: PROJECT,
+      now: this.now(),
+      parameters,
+      timeTravelUs: BigInt(this.maxTimeTravelHours) * 3_600_000_000n,
+      authorize: ({ name, policies }, past) => {
+        if (this.denied.has(name))
+          throw accessDenied(
+            `Table ${PROJECT}:${name}: User does not have permission to query table ${PROJECT}:${name}, or perhaps it does not exist.`,
+          );
+        // https://docs.cloud.google.com/bigquery/docs/change-history: "only a table administrator can access historical data for the table"
+        if (past && policies && !this.overridesPolicies)
+          throw accessDenied(
+            `Table ${PROJECT}:${name}: bigquery.rowAccessPolicies.overrideTimeTravelRestrictions is required`,
+          );
+      },
+    };
+  }
+
+  /** One at a time: what a query sees is what was committed before it began. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+}
+
+function textsOf({ rows, types }: Result): (string | null)[][] {
+  return rows.map((row) => row.map((value, index) => apiText(value, types[index]!)));
+}
+
+/** DuckDB does not know all of BigQuery's types; a column that is called like one of a table that is read has its type. */
+function declared(tables: readonly Table[], name: string): Pick<Field, "type" | "mode"> | Record<string, never> {
+  const field = tables.flatMap(({ fields }) => fields).find((each) => each.name === name);
+  return field === undefined ? {} : { type: field.type, ...(field.mode === undefined ? {} : { mode: field.mode }) };
+}
+
+function parametersOf({ queryParameters = [] }: QueryBody): Record<string, string | null> {
+  return Object.fromEntries(queryParameters.map(({ name, parameterValue }) => [name, parameterValue.value ?? null]));
+}
+
+/** BigQuery takes parameters that the query does not use; DuckDB does not. */
+function used(sql: string, parameters: Record<string, string | null>): Record<string, string | null> {
+  for (const [, name] of sql.matchAll(/\$([A-Za-z_]\w*)/g))
+    if (!Object.hasOwn(parameters, name!)) throw invalidQuery(`Query parameter '${name}' not found at [1:1]`);
+  return Object.fromEntries(Object.entries(parameters).filter(([name]) => sql.includes(`$${name}`)));
+}
+
+function sqlIn(body: Body): string {
+  const { configuration, query } = body as { configuration?: { query?: { query?: string } }; query?: string };
+  return configuration?.query?.query ?? (typeof query === "string" ? query : "");
+}
