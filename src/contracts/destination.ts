@@ -138,6 +138,9 @@ export interface Writer extends AsyncDisposable {
    * `row-permanent`: the batch was refused as a whole, and the engine halves it until it finds the row;
    * `auth`, `config`: the sync waits. A writer never retries, sleeps or counts, and never sends twice. A write that takes more
    * than one request asks `pace` for each of the others, and for the time between two looks at a job.
+   *
+   * Nothing is sent once `signal` is aborted. A request that may have waited before it is written asks that after a `lastLook`
+   * (last-look.ts), as those of the kit's HTTP client do.
    */
   write(batch: readonly Delivery[], signal: AbortSignal, pace?: Pace): Promise<readonly Outcome[]>;
 
