@@ -4,10 +4,11 @@ import type { Log } from "../../contracts/log.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Source, SourceCheckpoint } from "../../contracts/source.ts";
 import { backoffMs } from "../../engine/delivery/backoff.ts";
+import { Control } from "./control.ts";
 import type { Destinations } from "./destinations.ts";
 import type { Member } from "./member.ts";
 import { readLog } from "./reading.ts";
-import { GRACE_MS, obey } from "./requests.ts";
+import { GRACE_MS } from "./requests.ts";
 import { Round } from "./round.ts";
 import { Silence } from "./silence.ts";
 
@@ -56,13 +57,12 @@ export class Feed {
   readonly members = new Set<Member>();
   readonly #options: FeedOptions;
   readonly #silence: Silence;
+  readonly #control: Control;
   #round: Round | null = null;
   #readers = new Set<Member>();
   /** Stops that are being stored. */
   readonly #stopping = new Set<Promise<void>>();
   #openFailures = 0;
-  #obeying: Promise<void> = Promise.resolve();
-  #isTicking = false;
   #leaves = false;
 
   constructor(options: FeedOptions) {
@@ -70,6 +70,12 @@ export class Feed {
     this.source = options.source;
     this.detached = options.detached;
     this.#silence = new Silence(options.source);
+    this.#control = new Control({
+      members: this.members,
+      silence: this.#silence,
+      tick: () => options.owner.tick(this),
+      log: options.log,
+    });
   }
 
   /** Resolves when `signal` aborts and all is drained; with `once`, when it has caught up; after `leave`; when a lease is lost. */
@@ -119,9 +125,9 @@ export class Feed {
     signal.addEventListener("abort", stop, { once: true });
     try {
       // What was asked while nobody ran comes first: a `resume` decides whether there is anything to do at all.
-      await this.#obeyAll(round);
+      await this.#control.obeyAll(round);
       if (round.signal.aborted) return signal.aborted ? "end" : round.result!;
-      const control = this.#control(round);
+      const control = this.#control.run(round);
       await this.#work(round).catch((error: unknown) => this.#roundFailed(round, error));
       await control;
     } finally {
@@ -132,7 +138,7 @@ export class Feed {
       await Promise.all([...this.members].map((member) => member.close(GRACE_MS)));
       // Whoever goes on must find it stopped, and its lease must not be given up before that is stored.
       await Promise.all(this.#stopping);
-      this.#report(null);
+      this.#control.report(null);
     }
     return signal.aborted ? "end" : round.result!;
   }
@@ -166,7 +172,7 @@ export class Feed {
     // Where a snapshot that is taken now ends in the log: catching up means to come there.
     const until = once ? (await source.lookup(first!.sync.model, [], round.signal)).high : null;
     for (const { pipeline } of readers) pipeline!.start();
-    const asked = this.#obeyAll(round);
+    const asked = this.#control.obeyAll(round);
     const captures = [...readers].map((member) => this.#capture(member, round));
     const reading = {
       source,
@@ -358,58 +364,6 @@ export class Feed {
     await round.ended;
     for (const member of this.members) member.waitsFor = null;
   }
-
-  /** Reports the status and takes requests, until the round ends. */
-  async #control(round: Round): Promise<void> {
-    let reportedAtMs = 0;
-    while (!round.signal.aborted) {
-      await this.#obeyAll(round);
-      if (Date.now() - reportedAtMs >= REPORT_MS) {
-        reportedAtMs = Date.now();
-        this.#report(round);
-        this.#tick();
-      }
-      await delay(CONTROL_MS, undefined, { signal: round.signal }).catch(() => {});
-    }
-  }
-
-  /** Beside the reports: it asks the source, which may not answer. */
-  #tick(): void {
-    if (this.#isTicking) return;
-    this.#isTicking = true;
-    void this.#options.owner.tick(this).finally(() => {
-      this.#isTicking = false;
-    });
-  }
-
-  /** One after the other, so that no request is obeyed twice. */
-  #obeyAll(round: Round): Promise<void> {
-    this.#obeying = this.#obeying.then(() => this.#obeyWaiting(round));
-    return this.#obeying;
-  }
-
-  async #obeyWaiting(round: Round): Promise<void> {
-    try {
-      for (const member of this.members) {
-        if (member.lease.lost.aborted) round.end("again");
-        else for (const asked of await member.lease.requests()) await obey(member, asked, round, this.#options.log);
-      }
-      round.requestsTaken =
-        [...this.members].some(({ pipeline }) => pipeline !== null) &&
-        [...this.members].every(({ pipeline, failures }) => pipeline === null || !failures.retrying);
-    } catch (error) {
-      this.#options.log.warn("requests could not be read", { error: TailraceError.from(error).message });
-    }
-  }
-
-  #report(round: Round | null): void {
-    const silentMs = this.#silence.lastsMs(Date.now());
-    for (const member of this.members) {
-      member.report(silentMs, round === null && member.wanted ? "starting" : null).catch(() => {
-        // A status line is worth nothing to the sync; the next one will tell.
-      });
-    }
-  }
 }
 
 function needsPerson({ consequence }: TailraceError): boolean {
@@ -419,7 +373,5 @@ function needsPerson({ consequence }: TailraceError): boolean {
 }
 
 const MIN_BUDGET_BYTES = 2 * 1024 * 1024;
-const REPORT_MS = 1_000;
-const CONTROL_MS = 250;
 const RETRY_MEMBER_MS = 5_000;
 const SETTLE_POLL_MS = 50;

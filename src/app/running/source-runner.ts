@@ -12,6 +12,7 @@ import type { Destinations } from "./destinations.ts";
 import { FailureKeeper } from "./failure-keeper.ts";
 import { Feed, type FeedOwner } from "./feed.ts";
 import { EMPTY, Member, type ReportListener } from "./member.ts";
+import { lowestOf, RetentionWatch } from "./retention.ts";
 
 export interface SourceRunnerOptions {
   readonly name: string;
@@ -55,7 +56,7 @@ export class SourceRunner implements FeedOwner {
   #failure: unknown = null;
   #acked: Position | null = null;
   #opening: Promise<unknown> = Promise.resolve();
-  #lookedAtMs = new WeakMap<Feed, number>();
+  readonly #retention = new RetentionWatch((work) => this.opening(work));
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options;
@@ -324,7 +325,7 @@ export class SourceRunner implements FeedOwner {
     try {
       if (feed.detached) for (const member of feed.members) this.#seeWhetherCaughtUp(member, feed);
       else this.#parkIdle(feed);
-      await this.#lookAtRetention(feed);
+      await this.#retention.look(feed, this.#over.signal);
     } catch (error) {
       this.#log.debug("what the source keeps could not be looked at", { error: TailraceError.from(error).message });
     }
@@ -376,39 +377,10 @@ export class SourceRunner implements FeedOwner {
       this.#leaveShared(member, "it does not run");
     }
   }
-
-  /** Nobody's disk is filled: who needs more log than is allowed loses its place. */
-  async #lookAtRetention(feed: Feed): Promise<void> {
-    const nowMs = Date.now();
-    if (nowMs - (this.#lookedAtMs.get(feed) ?? 0) < RETENTION_MS) return;
-    this.#lookedAtMs.set(feed, nowMs);
-    const { retainedBytes, over } = await feed.source.retention(
-      AbortSignal.any([this.#over.signal, AbortSignal.timeout(RETENTION_MS)]),
-    );
-    if (feed.detached) for (const member of feed.members) member.detached = { retainedBytes };
-    const holding = [...feed.members].filter((member) => member.stored !== null && !member.lostItsPlace);
-    // All have lost their place, and nobody is about to take one.
-    if (!feed.detached && feed.members.size > 0 && [...feed.members].every((member) => member.lostItsPlace)) {
-      await this.opening(() => feed.source.forget(this.#over.signal));
-      return;
-    }
-    if (over === null) return;
-    const lowest = lowestOf(holding.flatMap(({ stored }) => stored ?? []));
-    for (const member of holding) {
-      if (member.stored?.position === lowest) await member.stop(new TailraceError("source.gap.over_budget", over));
-    }
-    feed.restart();
-  }
 }
 
 function isCurrent({ phase, lagMs }: { readonly phase: string; readonly lagMs: number }): boolean {
   return (phase === "streaming" || phase === "backfilling") && lagMs < CURRENT_MS;
-}
-
-function lowestOf(places: readonly SourceCheckpoint[]): Position | null {
-  let lowest: Position | null = null;
-  for (const { position } of places) if (lowest === null || position < lowest) lowest = position;
-  return lowest;
 }
 
 /**
@@ -422,5 +394,4 @@ const STAY_MS = 60_000;
 /** How long a sync stays detached at the least. */
 const APART_MS = 5_000;
 const PARK_AFTER_MS = 10_000;
-const RETENTION_MS = 5_000;
 const CURRENT_MS = 1_000;
