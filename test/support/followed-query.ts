@@ -1,6 +1,5 @@
-// A model that is followed by changes, evaluated late and in pieces, beside what the database says of all of it.
+// A model on PostgreSQL that is followed by changes, evaluated late and in pieces.
 import type pg from "pg";
-import type { Change } from "../../src/contracts/change.ts";
 import type { QueryModel } from "../../src/contracts/model.ts";
 import type { KeyValues } from "../../src/contracts/source.ts";
 import { type Server, startServer } from "../../src/cli/demo/embedded-postgres.ts";
@@ -12,7 +11,8 @@ import { PostgresLiveQuery } from "../../src/sources/postgres/query/live-query.t
 import { takeRow } from "../../src/sources/postgres/read-rows.ts";
 import { SqlSession } from "../../src/sources/postgres/sql-session.ts";
 import type { Choices } from "./choices.ts";
-import { LiveTables, type World, ddl } from "./live-tables.ts";
+import { type ByKey, type FollowedOutcome, byKey, followSteps } from "./follow.ts";
+import { LiveTables, type Row, type TableWriter, type World, ddl } from "./live-tables.ts";
 
 const never = new AbortController().signal;
 /** A session keeps the prepared statements of so many models. */
@@ -73,18 +73,7 @@ export class QueryLab implements AsyncDisposable {
   }
 }
 
-export interface FollowedOutcome {
-  /** What was delivered in the end, and what the database says, as texts that can be compared. */
-  readonly delivered: string;
-  readonly expected: string;
-  /** The result is another one than at the beginning. */
-  readonly changed: boolean;
-}
-
-/**
- * Each of `steps` is a transaction, or an evaluation of some of those that are pending: later ones have committed by then. null: the
- * model cannot be followed.
- */
+/** The model over steps, see {@link followSteps}; or why it cannot be followed. */
 export async function follow(
   lab: QueryLab,
   world: World,
@@ -96,51 +85,20 @@ export async function follow(
   if (analysis.kind === "diff") return { analysis };
   const live = new PostgresLiveQuery(session, model, { described, analysis }, true);
   const rows = new Rows(session, model, described);
-  const tables = await LiveTables.empty(lab.writer, world);
-  tables.writeTo(live.relations);
-  await tables.transact(choices, 5 * live.relations.size);
-  let delivered = await rows.all();
-  const atFirst = inOrder(delivered);
-  let pending: (readonly Change[])[] = [];
-
-  const evaluate = async (transactions: number): Promise<void> => {
-    const changes = pending.slice(0, transactions).flat();
-    pending = pending.slice(transactions);
-    const affected = await live.affected(
-      changes.filter(({ relation }) => live.relations.has(relation.id)),
-      never,
-    );
-    if (affected.all) throw new Error("everything is affected");
-    const asked = new Map(affected.keys.map((key) => [JSON.stringify(key), key]));
-    for (const { places, values } of affected.partial) {
-      const wanted = new Set(values.map((one) => JSON.stringify(one)));
-      for (const text of delivered.keys()) {
-        const sent = JSON.parse(text) as KeyValues;
-        if (wanted.has(JSON.stringify(places.map((place) => sent[place]!)))) asked.set(text, sent);
-      }
-    }
-    if (asked.size === 0) return;
-    const now = await rows.of([...asked.values()]);
-    delivered = new Map([...[...delivered].filter(([text]) => !asked.has(text)), ...now]);
-  };
-
-  for (const step of steps) {
-    if (step % 3 === 2) await evaluate(1 + ((step >> 2) % 3));
-    else pending.push(await tables.transact(choices, 1 + ((step >> 2) % 4)));
-  }
-  await evaluate(pending.length);
-  const expected = inOrder(await rows.all());
-  return { delivered: inOrder(delivered), expected, changed: expected !== atFirst };
+  const tables = await LiveTables.empty(writerOf(lab.writer), world);
+  const followed = { live, tables, all: () => rows.all(), of: (keys: readonly KeyValues[]) => rows.of(keys) };
+  return followSteps(followed, choices, steps);
 }
 
-/** By key, all rows that have it; without those whose key is null. */
-type ByKey = ReadonlyMap<string, readonly string[]>;
-
-function inOrder(rows: ByKey): string {
-  return [...rows]
-    .map(([key, list]) => `${key} ${list.join(" ")}`)
-    .sort()
-    .join("\n");
+function writerOf(client: pg.Client): TableWriter {
+  const run = async (text: string, values: Row = []) => {
+    const { rows } = await client.query<(string | null)[]>({ text, values: [...values], rowMode: "array" });
+    return rows;
+  };
+  return {
+    run,
+    idOf: async (schema, table) => (await run("SELECT $1::regclass::oid::text", [`${schema}.${table}`]))[0]![0]!,
+  };
 }
 
 class Rows {
@@ -174,14 +132,7 @@ class Rows {
     const { rows } = await this.#session.use(never, (client) =>
       client.query<(string | null)[]>({ text, values: [...values], rowMode: "array" }),
     );
-    const found = new Map<string, string[]>();
-    for (const row of rows) {
-      takeRow(row, normalise);
-      const key = relation.key.map((place) => row[place]!);
-      if (key.some((part) => part === null)) continue;
-      const name = JSON.stringify(key);
-      found.set(name, [...(found.get(name) ?? []), JSON.stringify(row)].sort());
-    }
-    return found;
+    for (const row of rows) takeRow(row, normalise);
+    return byKey(rows, relation.key);
   }
 }

@@ -1,5 +1,4 @@
 // Tables that a test writes to, with each row before and after, as a log tells it.
-import type pg from "pg";
 import type { Change } from "../../src/contracts/change.ts";
 import type { Relation } from "../../src/contracts/relation.ts";
 import type { Choices } from "./choices.ts";
@@ -29,35 +28,41 @@ export function ddl({ schema, tables, views }: World): string {
   return `CREATE SCHEMA ${schema}; SET search_path = ${schema}; ${created.join(" ")} ${views} SET search_path = pg_catalog`;
 }
 
-type Row = readonly (string | null)[];
+export type Row = readonly (string | null)[];
+
+/** A session of a database, as these tables are written in it. */
+export interface TableWriter {
+  /** `$1` …: values. The rows of the result, as texts. */
+  run(text: string, values?: Row): Promise<readonly Row[]>;
+  /** See Relation.id. */
+  idOf(schema: string, table: string): Promise<string>;
+}
 
 export class LiveTables {
-  readonly #client: pg.Client;
+  readonly #writer: TableWriter;
   readonly #world: World;
   readonly #rows = new Map<string, Map<string, Row>>();
   readonly #relations = new Map<string, Relation>();
   #written: readonly TableSpec[];
   #transactions = 0;
 
-  private constructor(client: pg.Client, world: World) {
-    this.#client = client;
+  private constructor(writer: TableWriter, world: World) {
+    this.#writer = writer;
     this.#world = world;
     this.#written = world.tables;
   }
 
-  static async empty(client: pg.Client, world: World): Promise<LiveTables> {
-    const tables = new LiveTables(client, world);
+  static async empty(writer: TableWriter, world: World): Promise<LiveTables> {
+    const tables = new LiveTables(writer, world);
     for (const { name, columns: specs } of world.tables) {
-      await client.query(`DELETE FROM ${world.schema}.${name}`);
+      await writer.run(`DELETE FROM ${world.schema}.${name}`);
       tables.#rows.set(name, new Map());
-      const { rows } = await client.query<{ oid: string }>(
-        `SELECT '${world.schema}.${name}'::regclass::oid::text AS oid`,
-      );
+      const id = await writer.idOf(world.schema, name);
       const columns = specs.map(
         (spec) => ({ name: spec.name, type: spec.type, json: "string", comparison: "text", nullable: true }) as const,
       );
       tables.#relations.set(name, {
-        id: rows[0]!.oid,
+        id,
         namespace: world.schema,
         name,
         version: 1,
@@ -78,12 +83,12 @@ export class LiveTables {
   async transact(choices: Choices, operations: number): Promise<readonly Change[]> {
     const changes: Change[] = [];
     this.#transactions += 1;
-    await this.#client.query("BEGIN");
+    await this.#writer.run("BEGIN");
     for (let i = 0; i < operations; i += 1) {
       const change = await this.#operate(choices);
       if (change) changes.push(change);
     }
-    await this.#client.query("COMMIT");
+    await this.#writer.run("COMMIT");
     return changes;
   }
 
@@ -98,20 +103,19 @@ export class LiveTables {
     if (!before) {
       const places = columns.map((_, i) => `$${i + 1}`).join(", ");
       const values = others.map((column) => choices.of(column.values));
-      after = await this.#returned(`INSERT INTO ${table} VALUES (${places}) RETURNING *`, [id, ...values]);
+      after = await this.#rowAfter(table, key!.name, id, `INSERT INTO ${table} VALUES (${places})`, [id, ...values]);
     } else {
       const kind = choices.of(["one", "delete", "all", "key", "one"] as const);
       const set = kind === "all" ? others : kind === "one" ? [choices.of(others)] : kind === "key" ? [key!] : [];
       const values = set.map((column) => choices.of(column.values));
       if (kind === "key" && rows.has(values[0]!)) return null;
       if (kind === "delete") {
-        await this.#client.query(`DELETE FROM ${table} WHERE ${key!.name} = $1`, [id]);
+        await this.#writer.run(`DELETE FROM ${table} WHERE ${key!.name} = $1`, [id]);
       } else {
         const list = set.map((column, i) => `${column.name} = $${i + 2}`).join(", ");
-        after = await this.#returned(`UPDATE ${table} SET ${list} WHERE ${key!.name} = $1 RETURNING *`, [
-          id,
-          ...values,
-        ]);
+        const to = kind === "key" ? values[0]! : id;
+        const text = `UPDATE ${table} SET ${list} WHERE ${key!.name} = $1`;
+        after = await this.#rowAfter(table, key!.name, to, text, [id, ...values]);
       }
     }
     if (before) rows.delete(id);
@@ -126,8 +130,10 @@ export class LiveTables {
     };
   }
 
-  async #returned(text: string, values: readonly unknown[]): Promise<Row> {
-    const { rows } = await this.#client.query({ text, values: [...values], rowMode: "array" });
-    return rows[0] as Row;
+  /** The row of an id, after a statement. */
+  async #rowAfter(table: string, key: string, id: string, text: string, values: Row): Promise<Row> {
+    await this.#writer.run(text, values);
+    const [row] = await this.#writer.run(`SELECT * FROM ${table} WHERE ${key} = $1`, [id]);
+    return row!;
   }
 }

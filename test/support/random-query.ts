@@ -7,6 +7,7 @@ type Kind = "int" | "text" | "numeric";
 interface Column {
   readonly sql: string;
   readonly kind: Kind;
+  readonly of?: "table" | "view";
 }
 
 /** Tables with the same columns and other types, keys and NULLs; and views on them, and on views. */
@@ -31,6 +32,28 @@ export const WORLDS: readonly World[] = [
   return { schema: `w${i}`, tables: ["t0", "t1", "t2", "t3"].map((name) => ({ name, columns })), views };
 });
 
+/** The same for MariaDB: keys and NULLs as there; texts that differ by case alone, which only one of the collations tells apart. */
+export const MARIADB_WORLDS: readonly World[] = [
+  { id: "int", a: "int", b: "bigint", s: "varchar(4) COLLATE utf8mb4_nopad_bin" },
+  { id: "bigint", a: "int NOT NULL", b: "smallint", s: "varchar(4) COLLATE utf8mb4_general_ci" },
+  { id: "int unsigned", a: "bigint", b: "int NOT NULL", s: "varchar(9) COLLATE utf8mb4_nopad_bin NOT NULL" },
+].map(({ id, a, b, s }, i) => {
+  const values = (type: string, ...texts: string[]) => (type.endsWith("NOT NULL") ? texts : [...texts, ...texts, null]);
+  const columns = [
+    { name: "id", type: `${id} PRIMARY KEY`, values: ["0", "1", "2", "3"] },
+    { name: "a", type: a, values: values(a, "0", "1", "2", "3") },
+    { name: "b", type: b, values: values(b, "1", "0", "2", "3") },
+    { name: "s", type: s, values: values(s, "x", "y", "X") },
+    { name: "n", type: "decimal(10, 2)", values: ["1.00", "2.00", "2.50", null] },
+  ];
+  const views = `
+    CREATE VIEW v0 AS SELECT * FROM t0 WHERE a IS NOT NULL;
+    CREATE VIEW v1 AS SELECT x.id, x.a, y.b, y.s, y.n FROM t1 x LEFT JOIN v0 y ON y.id = x.b;
+    CREATE VIEW v2 AS SELECT min(id) AS id, a, max(b) AS b, min(s) AS s, sum(n) AS n FROM t2 GROUP BY a;
+    CREATE VIEW v3 AS SELECT * FROM v0 UNION ALL SELECT id + 10, a, b, s, n FROM t3;`;
+  return { schema: `w${i}`, tables: ["t0", "t1", "t2", "t3"].map((name) => ({ name, columns })), views };
+});
+
 const COLUMNS: readonly { readonly name: string; readonly kind: Kind }[] = [
   { name: "id", kind: "int" },
   { name: "a", kind: "int" },
@@ -44,8 +67,9 @@ export interface RandomQuery {
   readonly key: readonly string[];
 }
 
-export function randomQuery(choices: Choices): RandomQuery {
-  const builder = new Builder(choices);
+/** `mariadb`: in its dialect, with what it has. */
+export function randomQuery(choices: Choices, mariadb = false): RandomQuery {
+  const builder = new Builder(choices, mariadb);
   const width = 1 + Number(choices.oneIn(3));
   const sql = builder.query(width, 0, []);
   const key = width === 2 ? ["c0", "c1"] : choices.of([["c0"], ["c0"], ["c0", "s"], ["s"], ["c0", "v"]]);
@@ -54,15 +78,21 @@ export function randomQuery(choices: Choices): RandomQuery {
 
 class Builder {
   readonly #choices: Choices;
+  readonly #mariadb: boolean;
   readonly #commons: string[] = [];
   #aliases = 0;
 
-  constructor(choices: Choices) {
+  constructor(choices: Choices, mariadb: boolean) {
     this.#choices = choices;
+    this.#mariadb = mariadb;
   }
 
   commons(): string {
     return this.#commons.length === 0 ? "" : `WITH ${this.#commons.join(", ")} `;
+  }
+
+  #bigint(sql: string): string {
+    return this.#mariadb ? `CAST(${sql} AS SIGNED)` : `(${sql})::bigint`;
   }
 
   #alias(): string {
@@ -86,13 +116,24 @@ class Builder {
     const where = this.#where(columns, depth, outer);
     const ints = columns.filter(({ kind }) => kind === "int");
     const key = Array.from({ length: keys }, (_, i) => (i === 0 && !c.oneIn(3) ? ints[0]! : c.of(ints)).sql);
-    switch (c.of(["plain", "group", "plain", "distinct on", "window", "distinct", "group"])) {
+    switch (
+      c.of(["plain", "group", "plain", this.#mariadb ? "determined" : "distinct on", "window", "distinct", "group"])
+    ) {
       case "group": {
         const by = [...new Set(key)];
         if (c.oneIn(3)) by.push(c.of(ints).sql);
         const list = [...key, this.#aggregate(columns, "int"), this.#aggregate(columns, "text")];
         const having = c.oneIn(3) ? ` HAVING ${c.of(["count(*) > 1", "count(*) = 1", "max(1) < count(*)"])}` : "";
         return `SELECT ${named(list)} ${from}${where} GROUP BY ${by.join(", ")}${having}`;
+      }
+      case "determined": {
+        // Of a table that is grouped by its primary key, other columns may be named. Only a table is called x….id here.
+        const table = columns.find(({ of }) => of === "table");
+        const [of] = table?.sql.split(".") ?? [];
+        const value = table ? `${of}.a` : this.#aggregate(columns, "int");
+        const list = [...key, value, this.#aggregate(columns, "text")];
+        const by = [...new Set([...(table ? [`${of}.id`] : []), ...key])];
+        return `SELECT ${named(list)} ${from}${where} GROUP BY ${by.join(", ")}`;
       }
       case "distinct":
         return `SELECT DISTINCT ${named([...key, c.of(ints).sql, this.#text(columns)])} ${from}${where}`;
@@ -106,7 +147,7 @@ class Builder {
         const call = c.of(["row_number()", "count(*)", `sum(${c.of(ints).sql})`, `lag(${c.of(ints).sql})`]);
         const list = [
           ...key,
-          `(${call} OVER (PARTITION BY ${by} ORDER BY ${order(columns)}))::bigint`,
+          this.#bigint(`${call} OVER (PARTITION BY ${by} ORDER BY ${order(columns)})`),
           this.#text(columns),
         ];
         return `SELECT ${named(list)} ${from}${where}`;
@@ -114,23 +155,28 @@ class Builder {
       default: {
         const extra = c.oneIn(3) && depth < 2 ? this.#scalar(columns, depth) : c.of(ints).sql;
         const first = c.oneIn(8) ? [`coalesce(${key[0]!}, ${c.of(ints).sql})`, ...key.slice(1)] : key;
-        return `SELECT ${named([...first, `(${extra})::bigint`, this.#text(columns)])} ${from}${where}`;
+        return `SELECT ${named([...first, this.#bigint(`(${extra})`), this.#text(columns)])} ${from}${where}`;
       }
     }
   }
 
   #text(columns: readonly Column[]): string {
-    return `(${this.#choices.of(columns.filter(({ kind }) => kind === "text")).sql})::text`;
+    const { sql } = this.#choices.of(columns.filter(({ kind }) => kind === "text"));
+    return this.#mariadb ? sql : `(${sql})::text`;
   }
 
   #aggregate(columns: readonly Column[], kind: "int" | "text"): string {
     const c = this.#choices;
     if (kind === "text") {
       const text = this.#text(columns);
-      return c.oneIn(2) ? `string_agg(${text}, ',' ORDER BY ${text})` : `min(${text})`;
+      const all = this.#mariadb
+        ? `GROUP_CONCAT(${text} ORDER BY BINARY ${text})`
+        : `string_agg(${text}, ',' ORDER BY ${text})`;
+      return c.oneIn(2) ? all : this.#mariadb ? `min(BINARY ${text})` : `min(${text})`;
     }
     const int = c.of(columns.filter((column) => column.kind === "int")).sql;
-    return `(${c.of(["count(*)", `sum(${int})`, `count(DISTINCT ${int})`, `max(${int}) FILTER (WHERE ${int} > 1)`])})::bigint`;
+    const filtered = this.#mariadb ? `max(IF(${int} > 1, ${int}, NULL))` : `max(${int}) FILTER (WHERE ${int} > 1)`;
+    return this.#bigint(c.of(["count(*)", `sum(${int})`, `count(DISTINCT ${int})`, filtered]));
   }
 
   #from(depth: number): { sql: string; columns: readonly Column[] } {
@@ -141,12 +187,12 @@ class Builder {
     const columns = [...first.columns];
     const items = c.of([1, 2, 2, 3]);
     for (let i = 1; i < items; i += 1) {
-      const lateral = c.oneIn(6) && depth < 2;
+      const lateral = c.oneIn(6) && depth < 2 && !this.#mariadb;
       const item = lateral ? this.#lateral(columns) : this.#item(depth);
       if (lateral) {
         sql = `${sql} ${c.of(["LEFT JOIN", "JOIN"])} ${item.sql} ON true`;
       } else {
-        const join = c.of(["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT JOIN", "CROSS JOIN"]);
+        const join = c.of(["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", this.#full(), "LEFT JOIN", "CROSS JOIN"]);
         const full = join === "FULL JOIN";
         const equal = this.#equal(columns, item.columns, full);
         const more = c.of(["", "", "", "equal", "predicate"]);
@@ -162,14 +208,22 @@ class Builder {
     return { sql: `FROM ${sql}`, columns };
   }
 
+  #full(): string {
+    return this.#mariadb ? "LEFT JOIN" : "FULL JOIN";
+  }
+
+  #same(left: string, right: string): string {
+    return this.#mariadb ? `(${left} <=> ${right})` : `${left} IS NOT DISTINCT FROM ${right}`;
+  }
+
   /** Three tables, of which the third is linked to both others, or to one that may be missing. */
   #threeItems(): { sql: string; columns: readonly Column[] } {
     const c = this.#choices;
     const [x, y, z] = [this.#item(2), this.#item(2), this.#item(2)];
     const columns = [...x.columns, ...y.columns, ...z.columns];
-    const second = c.of(["CROSS JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN"]);
+    const second = c.of(["CROSS JOIN", "LEFT JOIN", this.#full(), "RIGHT JOIN"]);
     const on = second === "CROSS JOIN" ? "" : ` ON ${this.#equal(x.columns, y.columns, true)}`;
-    const third = c.of(["LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN"]);
+    const third = c.of(["LEFT JOIN", "JOIN", "RIGHT JOIN", this.#full()]);
     const full = third === "FULL JOIN";
     const toY = this.#equal(y.columns, z.columns, full);
     const both = `${toY} AND ${this.#equal(x.columns, z.columns, full)}`;
@@ -197,7 +251,7 @@ class Builder {
       `coalesce(${one.sql}, 1) = ${other}`,
       `${one.sql} = ${other}`,
       `${one.sql} = coalesce(${other}, 2)`,
-      `${one.sql} IS NOT DISTINCT FROM ${other}`,
+      this.#same(one.sql, other),
     ]);
   }
 
@@ -220,7 +274,11 @@ class Builder {
     const name = c.of(["t0", "t1", "t2", "t3", "t0", "t1", "v0", "v1", "v2", "v3"]);
     return {
       sql: `${name} AS ${alias}`,
-      columns: COLUMNS.map(({ name: column, kind }) => ({ sql: `${alias}.${column}`, kind })),
+      columns: COLUMNS.map(({ name: column, kind }) => ({
+        sql: `${alias}.${column}`,
+        kind,
+        of: name.startsWith("t") ? "table" : "view",
+      })),
     };
   }
 
@@ -262,7 +320,7 @@ class Builder {
       `${x} IS NULL`,
       `coalesce(${x}, ${c.upTo(3)}) = ${y}`,
       `(${x} = ${c.upTo(4)} OR ${y} IS NULL)`,
-      `${x} IS DISTINCT FROM ${y}`,
+      this.#mariadb ? `NOT (${x} <=> ${y})` : `${x} IS DISTINCT FROM ${y}`,
       `${x} BETWEEN 1 AND 3`,
       `(${x} <> ${y}) IS NOT TRUE`,
     ]);
@@ -286,6 +344,11 @@ class Builder {
   }
 
   #oneColumn(depth: number, outer: readonly Column[]): string {
+    if (this.#mariadb && outer.length > 0) {
+      const { sql: from, columns } = this.#from(2);
+      const { sql } = this.#choices.of(columns.filter(({ kind }) => kind === "int"));
+      return `SELECT ${sql} ${from} WHERE ${this.#equal(outer, columns)}`;
+    }
     const alias = this.#alias();
     const column = this.#choices.of(["c0", "v", "v"]);
     return `SELECT ${alias}.${column} FROM (${this.query(1, depth + 1, outer)}) AS ${alias}`;

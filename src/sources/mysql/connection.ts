@@ -15,6 +15,8 @@ export interface ResultColumn {
   /** The number of its collation. */
   readonly charset: number;
   readonly flags: number;
+  /** Digits after the point, or of a second's fraction. */
+  readonly decimals: number;
   /** Type, character set, flags and length: changes when the column's definition does. */
   readonly signature: string;
 }
@@ -120,7 +122,7 @@ interface DriverField {
 
 function columnOf({ name, columnType, characterSet, flags, columnLength, decimals }: DriverField): ResultColumn {
   const signature = [name, columnType, characterSet, flags, columnLength, decimals].join("/");
-  return { name, type: columnType, charset: characterSet, flags, signature };
+  return { name, type: columnType, charset: characterSet, flags, decimals, signature };
 }
 
 const CODES = { config: "source.config", tls: "source.tls" } as const;

@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import { namespaceOf } from "./describe.ts";
 import { readRows } from "./read-rows.ts";
 import { type RelationSource, relationSource } from "./relation-source.ts";
+import { keyColumns, valuesSql } from "./values-sql.ts";
 import type { RelationVersions } from "../../kit/relation-versions.ts";
 import { type Server, readServer } from "./server.ts";
 import { serverErrorNumber } from "./source-error.ts";
@@ -104,7 +105,7 @@ export class SnapshotReader {
         const { source, relation } = known;
         const found = new Map<string, Values>();
         for (let at = 0; at < keys.length; at += LOOKUP_KEYS) {
-          const where = keysSql(source, keys.slice(at, at + LOOKUP_KEYS));
+          const where = valuesSql(keyColumns(source), keys.slice(at, at + LOOKUP_KEYS));
           const sql = `SELECT ${selectList(source)} FROM ${source.from} WHERE ${where}`;
           const { rows } = await readRows(connection, sql, source.columns, Infinity, this.#expect(known));
           for (const row of rows) found.set(JSON.stringify(relation.key.map((place) => row[place])), row);
@@ -112,6 +113,16 @@ export class SnapshotReader {
         return { relation, rows: [...found.values()], next: null, ...snapshot };
       }),
     );
+  }
+
+  /** Runs `work` in a transaction with its snapshot. */
+  inSnapshot<T>(signal: AbortSignal, work: (connection: Connection, snapshot: Snapshot) => Promise<T>): Promise<T> {
+    return this.#options.session.use(signal, async (connection) => {
+      const snapshot = await this.#begin(connection);
+      const result = await work(connection, snapshot);
+      if (!connection.isCut) await connection.rows("COMMIT");
+      return result;
+    });
   }
 
   /** About how many rows the table has, as its statistics say; null: not known. */
@@ -228,15 +239,4 @@ function afterSql({ columns, order, relation }: RelationSource, after: Cursor): 
   );
   const [first] = parts;
   return `${first!.sql} >= ${first!.value} AND (${later.map((each) => `(${each})`).join(" OR ")})`;
-}
-
-function keysSql({ columns, relation }: RelationSource, keys: readonly KeyValues[]): string {
-  const parts = relation.key.map((place) => columns[place]!);
-  if (parts.length === 1) {
-    const [column] = parts;
-    return `${column!.select("t")} IN (${keys.map(([value]) => column!.literal(value!)).join(", ")})`;
-  }
-  return keys
-    .map((key) => `(${parts.map((column, i) => `${column.select("t")} = ${column.literal(key[i]!)}`).join(" AND ")})`)
-    .join(" OR ");
 }

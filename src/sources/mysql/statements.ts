@@ -93,6 +93,14 @@ function effectsOf(first: string, tokens: readonly Token[], database: string): r
   }
 }
 
+/** Everything in a query that could be the name of a table. `database`: of those without one. */
+export function namesIn(
+  sql: string,
+  database: string,
+): readonly { readonly database: string; readonly table: string }[] {
+  return new Names(tokensOf(sql), database).mentioned();
+}
+
 function renames(reader: Names): readonly TableEffect[] {
   const effects: TableEffect[] = [];
   for (;;) {
