@@ -90,7 +90,7 @@ export interface BackfillProgress {
 export interface HeldDeletes {
   /** `resync`, `diff`: records whose rows were not found when all rows were read; `live`: rows that were deleted. */
   readonly by: "resync" | "diff" | "live";
-  /** How many records would be removed; of live deletes: at least. */
+  /** How many records would be removed; of live deletes: about, as far as they were read. */
   readonly rows: number;
   /** How many records the destination has, or had. */
   readonly of: number;

@@ -161,10 +161,11 @@ export class Pipeline implements LaneOwner, AsyncDisposable {
     let until = 0n;
     let waiting = 0;
     if (by === "live") {
-      for (const { transaction, op, half, state } of this.#queue.unfinished()) {
+      for (const { transaction, op, half, state, next } of this.#queue.unfinished()) {
         if (transaction === null) continue;
         if (transaction.committedAt > until) until = transaction.committedAt;
-        if (op === this.sync.onDelete.kind && half === "" && state !== "sending") waiting += 1;
+        // What waits behind a removal brings its record back.
+        if (op === this.sync.onDelete.kind && half === "" && state !== "sending" && next === null) waiting += 1;
       }
     }
     const { lease, generation } = this.#options;

@@ -106,6 +106,6 @@ test("what it says names how many of how many", () => {
     "the resync would remove 4000 of 10000 records (40 %) whose rows are gone; `max_deletes` is 30 %",
   );
   expect(tooManyDeletes(held(501, 1000, false), { kind: "rows", rows: 500 }).message).toContain(
-    "at least 501 of 1000 records (50.1 %)",
+    "about 501 of 1000 records (50.1 %)",
   );
 });

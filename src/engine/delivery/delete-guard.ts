@@ -123,7 +123,7 @@ export function tooManyDeletes(held: HeldDeletes, max: MaxDeletes): TailraceErro
       ? `the resync would remove ${held.rows} of ${held.of} records (${percent}) whose rows are gone`
       : held.by === "diff"
         ? `the comparison would remove ${held.rows} of ${held.of} records (${percent}) whose rows are gone`
-        : `at least ${held.rows} of ${held.of} records (${percent}) would be removed within an hour, because their rows were deleted`;
+        : `about ${held.rows} of ${held.of} records (${percent}) would be removed within an hour, because their rows were deleted`;
   return new TailraceError("delivery.too_many_deletes", `${what}; \`max_deletes\` is ${limit}`);
 }
 
