@@ -139,7 +139,7 @@ function describeObject(connector: DestinationConnector, harness: VendorHarness)
           counterpart.mock.fail(
             randomFaults({
               seed,
-              rate: 0.25,
+              rate: harness.faultRate ?? 0.25,
               answers: [harness.throttled(0)],
               // A repeat of what is made once is refused, or is there twice.
               ...(of.mode === "insert" && { kinds: ["reset-before"] }),
@@ -293,6 +293,7 @@ function describeObject(connector: DestinationConnector, harness: VendorHarness)
       const all = rows(30);
       counterpart.mock.hold();
       let writes = 0;
+      const random = prng(99);
       counterpart.mock.fail((request) => {
         if (!harness.writes(request)) return writes > 0 ? "hang" : null;
         writes += 1;
@@ -307,10 +308,10 @@ function describeObject(connector: DestinationConnector, harness: VendorHarness)
       // What was not delivered is sent again, some of it in a newer version.
       run = await open(stateCase, { memory, batchRows: 10 });
       await using second = run;
-      const newer = rows(30).map((row, at) =>
-        at % 3 === 0 ? { ...rowOf(harness, at, prng(99), canary), [keyColumn]: row[keyColumn]! } : row,
+      const newer = all.map((row, at) =>
+        at % 3 === 0 ? { ...rowOf(harness, at, random, canary), [keyColumn]: row[keyColumn]! } : row,
       );
-      for (const row of newer) second.put(row, "update");
+      for (const [at, row] of newer.entries()) second.put(row, "update", row === all[at] ? at + 1 : at + 1001);
       await second.finished();
       note(second);
       expect(second.rejected).toEqual([]);

@@ -24,6 +24,8 @@ export interface VendorHarness {
   readonly archive?: { readonly fields: Readonly<Record<string, string | boolean>>; readonly stored: RowTexts };
   /** Makes a row that the vendor refuses for good, by its own rules. */
   readonly poison: Readonly<Record<string, string>>;
+  /** The share of requests that fail in the random mix. Default: 0.25; less where a write takes many requests, and all must do well. */
+  readonly faultRate?: number;
   /** mode `event`: the column whose text is of one event only. */
   readonly marker?: string;
   /** The vendor's answer to too many requests, with a pause of `seconds` in it. */

@@ -135,11 +135,11 @@ export class VendorRun implements AsyncDisposable {
     this.#lane.start();
   }
 
-  /** A row is there now, or is another; UNCHANGED: the source did not send it. */
-  put(row: Row, kind: "insert" | "update" = "update"): void {
+  /** A row is there now, or is another; UNCHANGED: the source did not send it. `ordinal`: its place in the log, and so its id; default: the next. */
+  put(row: Row, kind: "insert" | "update" = "update", ordinal?: number): void {
     const { mode } = this.#options;
     const op = mode === "insert" ? "create" : mode === "update" ? "update" : mode === "event" ? "event" : "upsert";
-    this.#add(op, row, kind, row);
+    this.#add(op, row, kind, row, ordinal);
   }
 
   /** A row is gone. */
@@ -150,8 +150,8 @@ export class VendorRun implements AsyncDisposable {
     else if (kind !== "ignore") this.#add(kind, row, "delete", null);
   }
 
-  #add(op: Entry["op"], row: Row, kind: Change["op"], after: Row | null): void {
-    this.#ordinal += 1;
+  #add(op: Entry["op"], row: Row, kind: Change["op"], after: Row | null, ordinal = this.#ordinal + 1): void {
+    this.#ordinal = ordinal;
     const { relation } = this.#mapping;
     const values = (of: Row): Value[] => relation.columns.map(({ name }) => of[name] ?? null);
     const change: Change = {

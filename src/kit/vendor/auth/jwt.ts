@@ -2,7 +2,7 @@ import { createPrivateKey, sign } from "node:crypto";
 import { TailraceError } from "../../../contracts/errors.ts";
 import type { AuthContext } from "./authorization.ts";
 import type { Secret } from "./secret.ts";
-import { TokenAuthorization, askForToken } from "./token.ts";
+import { TokenAuthorization, askForToken, withSecrets } from "./token.ts";
 
 export interface JwtGrant {
   /** The token endpoint. */
@@ -19,12 +19,19 @@ export function jwtBearer(
   key: Secret,
   grantOf: (key: string) => JwtGrant & { readonly privateKey: string },
 ): TokenAuthorization {
-  return new TokenAuthorization(async (signal) => {
-    const { url, claims, lastsSeconds = 300, privateKey } = grantOf(await key.value());
-    const now = Math.floor(Date.now() / 1000);
-    const assertion = signedJwt({ ...claims, iat: now, exp: now + lastsSeconds }, privateKey);
-    return askForToken(context, url, { grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion }, signal);
-  });
+  return new TokenAuthorization((signal) =>
+    withSecrets([key], async ([text = ""]) => {
+      const { url, claims, lastsSeconds = 300, privateKey } = grantOf(text);
+      const now = Math.floor(Date.now() / 1000);
+      const assertion = signedJwt({ ...claims, iat: now, exp: now + lastsSeconds }, privateKey);
+      return askForToken(
+        context,
+        url,
+        { grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion },
+        signal,
+      );
+    }),
+  );
 }
 
 /** RS256. @throws TailraceError `destination.auth` when the key is none. */

@@ -108,11 +108,13 @@ export function clientCredentials(
   more: Readonly<Record<string, string>> = {},
 ): TokenAuthorization {
   return new TokenAuthorization(async (signal) =>
-    askForToken(
-      context,
-      url,
-      { grant_type: "client_credentials", client_id: client.id, client_secret: await client.secret.value(), ...more },
-      signal,
+    withSecrets([client.secret], ([secret = ""]) =>
+      askForToken(
+        context,
+        url,
+        { grant_type: "client_credentials", client_id: client.id, client_secret: secret, ...more },
+        signal,
+      ),
     ),
   );
 }
@@ -125,22 +127,40 @@ export function refreshToken(
   token: Secret,
 ): TokenAuthorization {
   let present: string | null = null;
-  return new TokenAuthorization(async (signal) => {
-    const secret = await client.secret?.value();
-    const got = await askForToken(
-      context,
-      url,
-      {
-        grant_type: "refresh_token",
-        client_id: client.id,
-        ...(secret === undefined ? {} : { client_secret: secret }),
-        refresh_token: present ?? (await token.value()),
-      },
-      signal,
-    );
-    present = got.refreshToken ?? present;
-    return got;
-  });
+  const secrets = client.secret === null ? [token] : [token, client.secret];
+  return new TokenAuthorization(async (signal) =>
+    withSecrets(secrets, async ([given = "", secret]) => {
+      const got = await askForToken(
+        context,
+        url,
+        {
+          grant_type: "refresh_token",
+          client_id: client.id,
+          ...(secret === undefined ? {} : { client_secret: secret }),
+          refresh_token: present ?? given,
+        },
+        signal,
+      );
+      present = got.refreshToken ?? present;
+      return got;
+    }),
+  );
+}
+
+/** `ask` with the secrets' values; once more where it was refused and one of them is another by now. */
+export async function withSecrets<T>(
+  secrets: readonly Secret[],
+  ask: (values: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const values = await Promise.all(secrets.map((secret) => secret.value()));
+  try {
+    return await ask(values);
+  } catch (error) {
+    if (!(error instanceof TailraceError) || error.code !== "destination.auth") throw error;
+    const changed = await Promise.all(secrets.map((secret, at) => secret.refused(values[at]!)));
+    if (!changed.includes(true)) throw error;
+    return ask(await Promise.all(secrets.map((secret) => secret.value())));
+  }
 }
 
 const CODES = new Set([
