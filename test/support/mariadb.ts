@@ -1,14 +1,15 @@
 // A throw-away MariaDB from Debian's package (apt-get install mariadb-server), in a temporary folder of its own.
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Connection, createConnection } from "mysql2/promise";
 import { freePort } from "../../src/cli/demo/embedded-postgres.ts";
 
 export const MARIADB_INSTALLED = existsSync("/usr/sbin/mariadbd");
+const USER = process.getuid?.() === 0 ? ["--user=root"] : [];
 
 export interface MariadbOptions {
   /** Settings of the server, over our own defaults: `{ "binlog-format": "ROW" }`. */
@@ -30,24 +31,11 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   const root = await mkdtemp(join(tmpdir(), "tailrace-mariadb-"));
   const directory = join(root, "data");
   const init = join(root, "init.sql");
-  const user = process.getuid?.() === 0 ? ["--user=root"] : [];
   await writeFile(
     init,
     "CREATE USER IF NOT EXISTS tailrace@'%' IDENTIFIED BY 'tailrace';\nGRANT ALL ON *.* TO tailrace@'%' WITH GRANT OPTION;\n",
   );
-  const made = spawnSync(
-    "mariadb-install-db",
-    [
-      "--no-defaults",
-      ...user,
-      `--datadir=${directory}`,
-      `--tmpdir=${root}`,
-      "--auth-root-authentication-method=normal",
-      "--skip-test-db",
-    ],
-    { encoding: "utf8" },
-  );
-  if (made.status !== 0) throw new Error(`mariadb-install-db failed: ${made.error?.message ?? made.stderr}`);
+  await cp(await emptyData(), directory, { recursive: true });
   const port = await freePort();
   const settings = { ...DEFAULT_SETTINGS, ...options.settings };
   let child: ChildProcess | null = null;
@@ -56,7 +44,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
     // A server that starts removes what it takes for leftovers of its own in a temporary folder that it shares.
     const args = [
       "--no-defaults",
-      ...user,
+      ...USER,
       `--datadir=${directory}`,
       `--tmpdir=${root}`,
       `--port=${port}`,
@@ -107,6 +95,34 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
       await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+/** The data of a server that nobody has used yet, made once for each version: to make it takes longer than all that is done with most. */
+async function emptyData(): Promise<string> {
+  const version = spawnSync("/usr/sbin/mariadbd", ["--no-defaults", "--version"], { encoding: "utf8" }).stdout;
+  const known = createHash("sha256").update(version).digest("hex").slice(0, 12);
+  const directory = join(tmpdir(), `tailrace-mariadb-empty-${known}-${process.getuid?.() ?? 0}`);
+  if (existsSync(directory)) return directory;
+  const root = await mkdtemp(join(tmpdir(), "tailrace-mariadb-"));
+  const made = spawnSync(
+    "mariadb-install-db",
+    [
+      "--no-defaults",
+      ...USER,
+      `--datadir=${join(root, "data")}`,
+      `--tmpdir=${root}`,
+      "--auth-root-authentication-method=normal",
+      "--skip-test-db",
+    ],
+    { encoding: "utf8" },
+  );
+  if (made.status !== 0) throw new Error(`mariadb-install-db failed: ${made.error?.message ?? made.stderr}`);
+  // Whole or not at all. Another process may have been as fast, and its data is as good.
+  await rename(join(root, "data"), directory).catch((error: unknown) => {
+    if (!existsSync(directory)) throw error;
+  });
+  await rm(root, { recursive: true, force: true });
+  return directory;
 }
 
 /** A database of its own on a server, dropped when disposed; every value comes back as the server prints it. */
