@@ -2,14 +2,14 @@ import { statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type Cli, runCli, startCli } from "../support/cli.ts";
+import { type Cli, startCli } from "../support/cli.ts";
 import { overlaps, rowsOf } from "../support/ledger-order.ts";
-import type { LedgerRow } from "../support/ledger.ts";
 import { compare } from "../support/oracle.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 import { type TestProject, testProject } from "../support/project.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { gate, OK } from "../support/receiver-script.ts";
+import { acknowledged, command, keysOf, loseSlot, once, resyncAfterAGap } from "../support/resync.ts";
 
 const USERS = { table: "public.users", key: ["id"] };
 
@@ -22,102 +22,7 @@ syncs: { users: { model: users, destination: receiver, mode: mirror${sync} } }
 `);
 }
 
-const command = (at: TestProject, ...args: string[]) => runCli([...args, "-c", at.folder], { cwd: at.folder });
 const start = (at: TestProject): Cli => startCli(["run", "-c", at.folder], { cwd: at.folder });
-
-async function once(at: TestProject): Promise<void> {
-  const { code, stdout, stderr } = await command(at, "run", "--once");
-  if (code !== 0) throw new Error(`run --once: ${code}\n${stdout}\n${stderr}`);
-}
-
-/** What happens to a database's slots when its log grew too large: nothing is left to go on from. */
-async function loseSlot(database: TestDatabase): Promise<void> {
-  await database.sql(
-    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active",
-  );
-}
-
-/** Deletes `gone` while nobody looks, loses the slot, and begins a resync. */
-async function resyncAfterAGap(database: TestDatabase, at: TestProject, change: string): Promise<void> {
-  await database.sql(change);
-  await loseSlot(database);
-  expect((await command(at, "run", "--once")).stdout).toContain("source.gap");
-  expect((await command(at, "resync", "users")).code).toBe(0);
-}
-
-function acknowledged(receiver: Receiver, op: string): LedgerRow[] {
-  return [...rowsOf(receiver.ledger.entries)].filter((row) => row.acknowledged && row.op === op);
-}
-
-const keysOf = (rows: readonly LedgerRow[]): string[] => [...new Set(rows.map(({ key }) => key))].sort();
-
-test.each([
-  ["delete", ""],
-  ["archive", ", on_delete: { archive: { status: gone } }"],
-  ["clear", ", on_delete: clear"],
-  ["ignore", ", on_delete: ignore"],
-])("after a gap, a resync does what on_delete says to records whose rows are gone: %s", async (op, setting) => {
-  await using database = await testDatabase();
-  await database.sql(
-    "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT n, 'u' || n FROM generate_series(1, 300) n",
-  );
-  await using receiver = await startReceiver();
-  await using at = await projectOf(database, receiver, setting);
-  await once(at);
-  await resyncAfterAGap(
-    database,
-    at,
-    "DELETE FROM users WHERE id % 10 = 0; INSERT INTO users VALUES (1001, 'new'); UPDATE users SET name = 'x' WHERE id = 1",
-  );
-  await once(at);
-  const gone = Array.from({ length: 30 }, (_, n) => String((n + 1) * 10)).sort();
-  const removals = acknowledged(receiver, op);
-  expect(keysOf(removals)).toEqual(op === "ignore" ? [] : gone);
-  for (const { id } of removals) expect(id).toMatch(/^users-gone1-/);
-  const { lost, different, extra } = await compare(receiver.ledger.entries, database, USERS);
-  expect({ lost, different }).toEqual({ lost: [], different: [] });
-  expect([...extra].sort()).toEqual(op === "delete" ? [] : gone);
-  // What is gone is done with: another resync has nothing to remove.
-  expect((await command(at, "resync", "users")).code).toBe(0);
-  await once(at);
-  expect(acknowledged(receiver, op)).toHaveLength(removals.length);
-});
-
-test.each([
-  [
-    "a key of three columns",
-    "id int, b text, c uuid, PRIMARY KEY (b, id, c)",
-    "n, 'a,' || n % 3, gen_random_uuid()",
-    ["b", "id", "c"],
-  ],
-  [
-    "numeric keys with NaN",
-    "id numeric PRIMARY KEY",
-    "CASE n WHEN 7 THEN 'NaN' WHEN 8 THEN 'Infinity' ELSE n / 8.0 END",
-    ["id"],
-  ],
-  ["a collation of its own", 'id text COLLATE "en-x-icu" PRIMARY KEY', "chr(65 + n % 50) || n", ["id"]],
-])("rows and removals of %s: each once", async (_name, columns, values, key) => {
-  await using database = await testDatabase();
-  await database.sql(
-    `CREATE TABLE users (${columns}); INSERT INTO users SELECT ${values} FROM generate_series(1, 500) n`,
-  );
-  await using receiver = await startReceiver();
-  await using at = await projectOf(database, receiver);
-  await once(at);
-  expect(acknowledged(receiver, "upsert")).toHaveLength(500);
-  await resyncAfterAGap(
-    database,
-    at,
-    `DELETE FROM users WHERE ctid IN (SELECT ctid FROM users ORDER BY ${key.join(", ")} DESC LIMIT 60)`,
-  );
-  await once(at);
-  expect(acknowledged(receiver, "delete")).toHaveLength(60);
-  expect(await compare(receiver.ledger.entries, database, { table: "public.users", key })).toMatchObject({
-    rows: 440,
-    equal: true,
-  });
-});
 
 test("a record that is found by another value than the key is removed by that value", async () => {
   await using database = await testDatabase();
