@@ -8,7 +8,8 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
-    testTimeout: 60_000,
+    // A bound for what hangs. A test of twenty commands may take a minute where others use the machine.
+    testTimeout: 120_000,
     hookTimeout: 60_000,
     pool: "forks",
     // Tests of whole processes wait more than they work; the default (one less than there are cores) leaves a small machine idle.

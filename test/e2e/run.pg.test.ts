@@ -25,7 +25,7 @@ syncs:
   ${sync}
 `;
 
-/** Until a question to the database is answered as wanted. Asks again and again, for ten seconds at the most. */
+/** Until a question to the database is answered as wanted. Asks again and again, for twenty seconds at the most. */
 async function until(database: TestDatabase, question: string): Promise<void> {
   for (const deadlineMs = Date.now() + 20_000; ;) {
     const [row] = await database.rows(question);
@@ -73,8 +73,8 @@ describe.each(SERVERS)("PostgreSQL $server", ({ url }) => {
       webhookTo(database, receiver, "load: { model: load, destination: receiver, mode: event }"),
     );
     await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
-    await using load = forkLoad({ url: database.url, changes: 8_000, keys: 500, seed: 7, ratePerSecond: 3000 });
-    for (let stops = 0; stops < 6; stops += 1) {
+    await using load = forkLoad({ url: database.url, changes: 4_000, keys: 500, seed: 7, ratePerSecond: 3000 });
+    for (let stops = 0; stops < 3; stops += 1) {
       const before = receiver.counts.requests;
       await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
       await receiver.until(({ counts }) => counts.requests > before + 50, 30_000);
@@ -107,9 +107,9 @@ syncs:
   events: { model: load, destination: other, object: events, mode: event, map: { id: id, version: version } }
 `);
   await runCli(["run", "--once", "-c", at.folder], { cwd: at.folder });
-  const load = forkLoad({ url: database.url, changes: 20_000, keys: 2000, seed: 11, ratePerSecond: 6000 });
+  const load = forkLoad({ url: database.url, changes: 12_000, keys: 2000, seed: 11, ratePerSecond: 6000 });
   await using _ = load;
-  for (let kill = 0; kill < 6; kill += 1) {
+  for (let kill = 0; kill < 4; kill += 1) {
     const [before] = await target.rows("SELECT count(*) AS n FROM events");
     await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
     await until(target, `SELECT count(*) > ${before!["n"]} + ${100 + kill * 37} FROM events`);
