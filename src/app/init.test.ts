@@ -27,11 +27,19 @@ test("keeps what is there, and adds only the missing lines to .gitignore", async
   expect(JSON.parse(await read("tailrace.schema.json"))).toMatchObject({ title: "Tailrace configuration" });
 });
 
-test.each(["tailrace.yml", "tailrace.yaml", "tailrace/"])("writes nothing beside %s", async (existing) => {
-  if (existing.endsWith("/")) await mkdir(join(folder, existing));
-  else await writeFile(join(folder, existing), "mine");
-  expect(await init(folder)).toEqual({ files: [], existing: existing.replace("/", "") });
-  expect(await readdir(folder)).toHaveLength(1);
+test.each(["tailrace.yml", "tailrace.yaml", "tailrace.config.ts", "tailrace/"])(
+  "writes nothing beside %s",
+  async (existing) => {
+    if (existing.endsWith("/")) await mkdir(join(folder, existing));
+    else await writeFile(join(folder, existing), "mine");
+    expect(await init(folder)).toEqual({ files: [], existing: existing.replace("/", "") });
+    expect(await readdir(folder)).toHaveLength(1);
+  },
+);
+
+test("writes TypeScript where that is wanted", async () => {
+  const { files } = await init(folder, true);
+  expect(files.map(({ path }) => path)).toEqual(["tailrace.config.ts", ".env.example", ".gitignore"]);
 });
 
 test("makes the folder", async () => {

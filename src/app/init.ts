@@ -1,7 +1,8 @@
 import { appendFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { configJsonSchema } from "./config/json-schema.ts";
-import { STARTER, STARTER_GITIGNORE } from "./config/starter.ts";
+import { NAMES } from "./config/files.ts";
+import { STARTER, STARTER_GITIGNORE, TYPESCRIPT_STARTER } from "./config/starter.ts";
 
 export interface InitResult {
   /** Relative to the folder, in order. */
@@ -10,14 +11,12 @@ export interface InitResult {
   readonly existing: string | null;
 }
 
-const CONFIGURATIONS = ["tailrace.yml", "tailrace.yaml", "tailrace"];
-
-/** Writes the starter project into a folder, which is made if it is missing. A file that is there is left as it is. */
-export async function init(folder: string): Promise<InitResult> {
-  for (const name of CONFIGURATIONS) if (await exists(join(folder, name))) return { files: [], existing: name };
-  const schema = `${JSON.stringify(await configJsonSchema(), null, 2)}\n`;
+/** Writes the starter project, in YAML or TypeScript, into a folder, which is made if it is missing. A file that is there is left as it is. */
+export async function init(folder: string, typescript = false): Promise<InitResult> {
+  for (const name of NAMES) if (await exists(join(folder, name))) return { files: [], existing: name };
+  const schema = { path: "tailrace.schema.json", text: `${JSON.stringify(await configJsonSchema(), null, 2)}\n` };
   const files: { path: string; done: "written" | "added to" | "kept" }[] = [];
-  for (const { path, text } of [...STARTER, { path: "tailrace.schema.json", text: schema }]) {
+  for (const { path, text } of typescript ? TYPESCRIPT_STARTER : [...STARTER, schema]) {
     const full = join(folder, path);
     await mkdir(dirname(full), { recursive: true });
     files.push({ path, done: (await writeNew(full, text)) ? "written" : "kept" });

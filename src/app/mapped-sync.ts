@@ -50,6 +50,8 @@ function originOf(mapping: FieldMapping): string {
       return `${mapping.old ? "old." : ""}${mapping.column}${mapping.as === null ? "" : ` as ${mapping.as}`}${nulls}`;
     case "template":
       return `${mapping.template}${nulls}`;
+    case "code":
+      return `a function of ${mapping.code.columns?.join(", ") ?? "every column"}${nulls}`;
     case "constant":
       // Its value may have come from a variable, and so may be a secret.
       return "a constant";

@@ -16,7 +16,7 @@ export function overview(commands: readonly Command[]): string {
 
 ${lines.join("\n")}
 
-  -c, --config PATH   the configuration: a file or a folder (default: tailrace.yml or tailrace/ here)
+  -c, --config PATH   the configuration: a file or a folder (default: tailrace.yml, tailrace.config.ts or tailrace/ here)
       --json          for machines: JSON on standard output
   -h, --help          after a command: its options
       --version

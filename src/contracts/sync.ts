@@ -28,6 +28,18 @@ export type NullPolicy = "send" | "omit" | "reject";
 /** How a value is written to JSON when the column's own encoding is not wanted. */
 export type As = "string" | "number" | "boolean" | "json";
 
+/** A row's columns by name, each as the source prints it. */
+export type NamedRow = Readonly<Record<string, string | null>>;
+
+/** A function of the configuration over a row. */
+export interface RowCode {
+  readonly run: (row: NamedRow) => unknown;
+  /** What it may read; null: every column. */
+  readonly columns: readonly string[] | null;
+  /** Its source, which is what tells it from another one. */
+  readonly text: string;
+}
+
 export type FieldMapping = {
   /** The destination's field. */
   readonly field: string;
@@ -43,7 +55,15 @@ export type FieldMapping = {
     }
   | { readonly kind: "constant"; readonly value: Constant }
   | { readonly kind: "template"; readonly template: string }
+  | { readonly kind: "code"; readonly code: RowCode }
 );
+
+/** SQL, or the source of `code`. */
+export interface Condition {
+  readonly text: string;
+  readonly at: string;
+  readonly code?: RowCode | undefined;
+}
 
 export type EventOp = "insert" | "update" | "delete";
 
@@ -62,7 +82,7 @@ export interface Sync {
   readonly on: readonly EventOp[];
   /** The destination's field that identifies a record; null: the fields that the key columns are mapped to. */
   readonly match: string | null;
-  readonly where: { readonly text: string; readonly at: string } | null;
+  readonly where: Condition | null;
   /** null: every column, under its own name. */
   readonly map: readonly FieldMapping[] | null;
   /** Whether the rows that exist are sent first. */

@@ -1,6 +1,6 @@
 // Syncs and relations as the configuration and a PostgreSQL source would make them, for tests of the engine.
 import type { Column, JsonEncoding, Relation } from "../../src/contracts/relation.ts";
-import type { FieldMapping, Sync } from "../../src/contracts/sync.ts";
+import type { FieldMapping, RowCode, Sync } from "../../src/contracts/sync.ts";
 import { tableModel } from "./models.ts";
 
 /** `{ id: "bigint", plan: "text" }`; the first column is the key unless `key` says otherwise. */
@@ -75,6 +75,7 @@ export type MapEntry =
         | { readonly column: string }
         | { readonly value: string | number | boolean | null }
         | { readonly template: string }
+        | { readonly code: RowCode }
       ));
 
 /** A `map` as it is written in YAML: `{ email: "email", tier: { value: "gold" }, was: "old.tier" }`. */
@@ -89,6 +90,7 @@ export function mapOf(map: Readonly<Record<string, MapEntry>>): readonly FieldMa
     } as const;
     if ("value" in given) return { ...common, kind: "constant", value: given.value };
     if ("template" in given) return { ...common, kind: "template", template: given.template };
+    if ("code" in given) return { ...common, kind: "code", code: given.code };
     const old = given.column.startsWith("old.");
     return { ...common, kind: "column", column: old ? given.column.slice("old.".length) : given.column, old };
   });

@@ -6,7 +6,7 @@ import { type Flaw, nameOf, type Path, type Place, type ScalarTree, type Tree } 
 
 /** What is wrong in a `where`, as far as it can be told without the model's columns. */
 export function checkWhere(tree: Tree, path: Path, flaws: Flaw[]): void {
-  if (tree.kind !== "scalar" || typeof tree.value !== "string") return;
+  if (tree.kind !== "scalar" || typeof tree.value !== "string" || tree.code !== undefined) return;
   try {
     parseWhere(tree.value);
   } catch (error) {

@@ -12,7 +12,7 @@ export interface FoundFiles {
   readonly paths: readonly string[];
 }
 
-const NAMES = ["tailrace.yml", "tailrace.yaml", "tailrace"] as const;
+export const NAMES = ["tailrace.yml", "tailrace.yaml", "tailrace.config.ts", "tailrace"] as const;
 const MAX_BYTES = 4_000_000;
 
 /** Finds the configuration: what `path` names, else the one of the usual names that the working directory has. */

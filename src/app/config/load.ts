@@ -3,6 +3,7 @@ import { type Connectors, CONNECTORS } from "../connectors.ts";
 import type { Config } from "./config.ts";
 import { displayed, findFiles, readEnvironment, readSource } from "./files.ts";
 import { mergeFiles } from "./merge.ts";
+import { isProgram, loadProgram } from "./program.ts";
 import type { NamedFiles } from "./model.ts";
 import { ConfigError, type Problem } from "./problem.ts";
 import { readProject } from "./project.ts";
@@ -17,7 +18,7 @@ export type { Config, ConfiguredAlert, ConfiguredDestination, ConfiguredSource }
 export { ConfigError } from "./problem.ts";
 
 export interface LoadOptions {
-  /** A file or a folder. By default `tailrace.yml`, `tailrace.yaml` or the folder `tailrace/` in the working directory. */
+  /** A file or a folder. By default `tailrace.yml`, `tailrace.yaml`, `tailrace.config.ts` or the folder `tailrace/` in the working directory. */
   readonly path?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly workingDirectory?: string | undefined;
@@ -34,6 +35,13 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   const flaws: Flaw[] = [];
   const trees: MapTree[] = [];
   for (const path of paths) {
+    if (isProgram(path)) {
+      const { tree, flaws: wrong, problem } = await loadProgram(path, displayed(path, workingDirectory), environment);
+      if (problem !== null) problems.push(problem);
+      flaws.push(...wrong);
+      if (tree !== null) trees.push(tree);
+      continue;
+    }
     const source = await readSource(path, displayed(path, workingDirectory));
     if (!(source instanceof SourceText)) {
       problems.push(source);
@@ -107,11 +115,15 @@ function toProblems(flaws: readonly Flaw[], texts: ReadonlyMap<string, SourceTex
   const problems: Problem[] = [];
   for (const flaw of sorted) {
     // An anchored value is read once for each alias; what is wrong in it is said once.
-    const id = `${flaw.place.file}:${flaw.place.start}:${flaw.message}`;
+    const id = `${flaw.place.file}:${flaw.place.key ?? flaw.place.start}:${flaw.message}`;
     const source = texts.get(flaw.place.file);
-    if (seen.has(id) || source === undefined) continue;
+    if (seen.has(id) || (source === undefined && flaw.place.line > 0)) continue;
     seen.add(id);
     const problem = bare(flaw);
+    if (source === undefined) {
+      problems.push(problem);
+      continue;
+    }
     // A key that the message names may be shown, too: a repeated one is not in the tree.
     const key = String(flaw.path.at(-1) ?? "");
     const isKey = source.text.slice(flaw.place.start, flaw.place.end) === key && !shown.hiddenKeys.has(key);

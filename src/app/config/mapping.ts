@@ -1,4 +1,4 @@
-import type { FieldMapping, Mode } from "../../contracts/sync.ts";
+import type { FieldMapping, Mode, RowCode } from "../../contracts/sync.ts";
 import { checkTemplate } from "./expressions.ts";
 import { placeText } from "./problem.ts";
 import type { MapInput } from "./schema.ts";
@@ -57,6 +57,14 @@ class MapReader {
       if (name === "")
         this.#flaw(key, [name], "a field's name is empty", "write the destination's field before the `:`.");
       const at = placeText(key);
+      const code = codeOf(value) ?? codeOf(valueAt(value, ["template"]));
+      if (code !== null) {
+        const { null: nulls = "send", as = null } = typeof input === "string" ? {} : input;
+        mappings.push({ field: name, null: nulls, as, at, kind: "code", code });
+        if (typeof input !== "string" && (input.column ?? input.value) !== undefined)
+          this.#field(name, input, value, key, at);
+        continue;
+      }
       if (typeof input === "string") {
         mappings.push({ field: name, null: "send", as: null, at, ...this.#column(input, value.place, [name]) });
         continue;
@@ -123,6 +131,10 @@ class MapReader {
   #flaw(place: Place, path: Path, message: string, fix: string): void {
     this.#context.flaws.push({ place, path: [...this.#context.path, ...path], message, fix });
   }
+}
+
+function codeOf(tree: Tree | undefined): RowCode | null {
+  return tree?.kind === "scalar" ? (tree.code ?? null) : null;
 }
 
 /** A number that would lose digits on its way is refused rather than changed. */

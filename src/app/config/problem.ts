@@ -39,7 +39,13 @@ function headline(problem: Problem): string {
 }
 
 /** `tailrace.yml:14:7`, as editors and terminals link it. */
-export function placeText(place: { readonly file: string; readonly line: number; readonly column: number }): string {
+export function placeText(place: {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly key?: string | undefined;
+}): string {
+  if (place.line === 0 && place.key) return `${place.file} (${place.key})`;
   return place.line === 0 ? place.file : `${place.file}:${place.line}:${place.column}`;
 }
 

@@ -50,6 +50,36 @@ syncs:
     #   plan: { column: plan, null: omit }
 `;
 
+const PROGRAM = `// Every key: docs/configuration.md. For types in the editor: npm install --save-dev tailrace
+import { columns, defineConfig } from "tailrace";
+
+export default defineConfig({
+  // Part of the names of what Tailrace makes on the source: two projects on one database need two names.
+  name: "starter",
+  sources: {
+    shop: { type: "postgres", url: "\${SHOP_URL}" }, // from the environment, or from .env
+  },
+  models: {
+    users: { source: "shop", table: "public.users" }, // its key is its primary key
+  },
+  destinations: {
+    hook: { type: "webhook", url: "\${HOOK_URL}", rate: "50/s" },
+  },
+  syncs: {
+    users_to_hook: {
+      model: "users",
+      destination: "hook",
+      mode: "upsert", // or mirror (deletes, too), insert, update, event
+      where: columns(["email"], ({ email }) => email !== null && !email.endsWith("@example.com")),
+      map: {
+        id: "id", // the destination's field: the model's column
+        email: columns(["email"], ({ email }) => email?.toLowerCase() ?? null),
+      },
+    },
+  },
+});
+`;
+
 const ENVIRONMENT = `# Copy to .env and fill in. Keep .env out of git.
 SHOP_URL=postgres://tailrace:PASSWORD@localhost:5432/shop
 HOOK_URL=https://example.com/in
@@ -58,6 +88,12 @@ HOOK_URL=https://example.com/in
 /** What \`tailrace init\` writes. The configuration is complete once the variables of \`.env.example\` are set. */
 export const STARTER: readonly StarterFile[] = [
   { path: "tailrace.yml", text: CONFIG },
+  { path: ".env.example", text: ENVIRONMENT },
+];
+
+/** What it writes with `--typescript`. */
+export const TYPESCRIPT_STARTER: readonly StarterFile[] = [
+  { path: "tailrace.config.ts", text: PROGRAM },
   { path: ".env.example", text: ENVIRONMENT },
 ];
 

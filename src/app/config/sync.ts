@@ -58,7 +58,11 @@ class SyncReader {
       where:
         textOfWhere === undefined || where === undefined
           ? null
-          : { text: textOfWhere, at: placeText(where.value.place) },
+          : {
+              text: textOfWhere,
+              at: placeText(where.value.place),
+              code: where.value.kind === "scalar" ? where.value.code : undefined,
+            },
       map,
       backfill: input.backfill ?? mode !== "event",
       batch: { rows: input.batch?.rows ?? null, bytes: input.batch?.bytes ?? null, ageMs: input.batch?.age ?? null },

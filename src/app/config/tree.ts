@@ -1,3 +1,5 @@
+import type { RowCode } from "../../contracts/sync.ts";
+
 /** What a configuration file says, with the place of every key and value; YAML itself does not reach further. */
 
 export interface Place {
@@ -9,6 +11,8 @@ export interface Place {
   /** Offsets in the file's text; both 0 for the file itself. */
   readonly start: number;
   readonly end: number;
+  /** The path of keys, where the file has no lines to name (`line` is 0): a configuration that is a program. */
+  readonly key?: string | undefined;
 }
 
 export type Tree = MapTree | ListTree | ScalarTree;
@@ -43,6 +47,8 @@ export interface ScalarTree {
   readonly whole: boolean;
   /** Something is wrong with it already: what follows from that is not reported again. */
   readonly broken: boolean;
+  /** A function; `value` is its source. */
+  readonly code?: RowCode | undefined;
 }
 
 export type Path = readonly (string | number)[];

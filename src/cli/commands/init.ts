@@ -6,17 +6,22 @@ import { jsonLine } from "../json.ts";
 export const init: Command = {
   name: "init",
   summary: "write a starter project",
-  usage: "[FOLDER]",
+  usage: "[FOLDER] [--typescript]",
   help: `
 Writes tailrace.yml, .env.example, tailrace.schema.json (for editors) and .gitignore into FOLDER (default: here), which is made
 if it is missing. Nothing that is there is overwritten; where there is a configuration already, nothing is written at all,
 and the exit code is 1.
+
+  --typescript       tailrace.config.ts instead of tailrace.yml and its schema
 `,
-  options: {},
-  async run(context, { positionals: [folder = ".", extra] }) {
+  options: { typescript: { type: "boolean" } },
+  async run(context, { positionals: [folder = ".", extra], values }) {
     refuseMore(extra);
     const { init: writeStarter } = await import("../../app/init.ts");
-    const { files, existing } = await writeStarter(resolve(context.workingDirectory, folder));
+    const { files, existing } = await writeStarter(
+      resolve(context.workingDirectory, folder),
+      values["typescript"] === true,
+    );
     if (context.json) context.out(jsonLine({ folder, files, existing }));
     else if (existing !== null)
       context.err(`${folder} has a configuration already (${existing}); nothing was written.\n`);
@@ -25,7 +30,7 @@ and the exit code is 1.
       const enter = folder === "." ? "" : `  cd ${folder}\n`;
       context.out(
         `${list}\nNext:\n${enter}  cp .env.example .env   and fill in where your database and your receiver are\n` +
-          "  edit tailrace.yml      to say which table goes where\n" +
+          `  edit ${(files[0]?.path ?? "").padEnd(17)} to say which table goes where\n` +
           "  tailrace check         says what is still missing, each with its fix\n" +
           "  tailrace run           delivers\n",
       );

@@ -116,6 +116,7 @@ export function sentIdentity(sync: Sync, mapping: Mapping): string {
   const declared = mapping.match.map((field) => {
     const found = sync.map?.find((candidate) => candidate.field === field);
     if (found === undefined || found.kind === "constant") return [field];
+    if (found.kind === "code") return [field, found.code.text, found.as];
     return [field, found.kind === "column" ? found.column : found.template, found.as];
   });
   const names = mapping.identity.map((place) => mapping.relation.columns[place]?.name);

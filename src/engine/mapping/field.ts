@@ -5,6 +5,7 @@ import type { As, Constant, FieldMapping, Sync } from "../../contracts/sync.ts";
 import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
 import { invalid, noSuchColumn, placeOf } from "./configuration-error.ts";
 import { isJson, toJsonBoolean, toJsonNumber } from "./json-text.ts";
+import { compileCode, given } from "./row-code.ts";
 import { compileTemplate, TemplateMistake, type Template } from "./template.ts";
 
 /** One destination field: how its text is had of a row. */
@@ -55,6 +56,7 @@ export function compileField(sync: Sync, mapping: FieldMapping, relation: Relati
     try {
       value = read(row, old);
     } catch (error) {
+      if (error instanceof TailraceError) throw error;
       // The error's own words may hold values of the row.
       const place = error instanceof Error ? /line:\d+, col:\d+/.exec(error.message)?.[0] : undefined;
       throw refusal(`${subject} failed${place === undefined ? "" : ` at ${place.replaceAll(":", " ")}`}`);
@@ -161,6 +163,16 @@ function originOf(sync: Sync, mapping: FieldMapping, relation: Relation): Origin
       reads: [],
       oldReads: [place],
     };
+  }
+  if (mapping.kind === "code") {
+    const { reads, run } = compileCode(sync, mapping.at, mapping.code, relation);
+    const read: Read = (row) => {
+      const value = run(row);
+      if (value === UNCHANGED || value === null || typeof value === "string") return value;
+      const problem = `the function gave ${given(value)}; it must give a text or null`;
+      throw new TailraceError("delivery.mapping", `sync "${sync.name}": field "${mapping.field}": ${problem}`);
+    };
+    return { read, subject: "the function", column: null, place: null, encoding: "string", reads, oldReads: [] };
   }
   const template = compiledTemplate(sync, mapping.at, mapping.field, mapping.template, relation);
   if (template.oldReads.length > 0) refuseOld(sync, mapping, relation.columns[template.oldReads[0]!]!.name);

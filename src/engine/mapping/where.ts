@@ -1,7 +1,9 @@
+import { TailraceError } from "../../contracts/errors.ts";
 import type { Relation } from "../../contracts/relation.ts";
-import type { Sync } from "../../contracts/sync.ts";
-import type { Values } from "../../contracts/values.ts";
+import type { Condition, RowCode, Sync } from "../../contracts/sync.ts";
+import { UNCHANGED, type Values } from "../../contracts/values.ts";
 import { invalid, noSuchColumn } from "./configuration-error.ts";
+import { compileCode, given } from "./row-code.ts";
 import { TRUE } from "./truth.ts";
 import { conditionOf, MissingColumn } from "./where-condition.ts";
 import { parseWhere } from "./where-parse.ts";
@@ -17,12 +19,9 @@ export interface Where {
 }
 
 /** Throws config errors that say where in the condition. */
-export function compileWhere(
-  sync: Sync,
-  where: { readonly text: string; readonly at: string },
-  relation: Relation,
-): Where {
-  const { text, at } = where;
+export function compileWhere(sync: Sync, where: Condition, relation: Relation): Where {
+  const { text, at, code } = where;
+  if (code !== undefined) return codeWhere(sync, at, code, relation);
   try {
     const { condition, reads } = conditionOf(parseWhere(text), relation.columns);
     const filter: Filter = (row) => {
@@ -37,6 +36,29 @@ export function compileWhere(
     if (error instanceof MissingColumn) throw noSuchColumn(sync, at, relation, error.column, spot);
     throw invalid(sync, at, spot + error.message);
   }
+}
+
+/** Whether a row is in the sync must not be guessed: where the function does not say, the sync stops. */
+function codeWhere(sync: Sync, at: string, code: RowCode, relation: Relation): Where {
+  const { reads, run } = compileCode(sync, at, code, relation);
+  const filter: Filter = (row) => {
+    let value: unknown;
+    try {
+      value = run(row);
+    } catch (error) {
+      if (error instanceof TailraceError) throw error;
+      // Its words may hold values of the row.
+      throw invalid(
+        sync,
+        at,
+        `where: the function failed on a row (${error instanceof Error ? error.name : "an error"})`,
+      );
+    }
+    if (value === UNCHANGED) return null;
+    if (typeof value === "boolean") return value;
+    throw invalid(sync, at, `where: the function gave ${given(value)}; it must give true or false`);
+  };
+  return { filter, reads };
 }
 
 /** `character 12`, or `line 2, character 5` where the condition has several. */
