@@ -32,7 +32,6 @@ export class TableFeed implements ModelFeed {
   readonly #model: TableModel;
   readonly #versions: RelationVersions;
   #key: readonly string[] | null;
-  #newest: bigint | null = null;
 
   constructor({ session, table, model, versions }: TableFeedOptions) {
     this.#session = session;
@@ -51,8 +50,7 @@ export class TableFeed implements ModelFeed {
   }
 
   async newest(signal: AbortSignal): Promise<Mark> {
-    this.#newest = await this.#table.newest(signal);
-    return markOf(this.#newest);
+    return markOf(await this.#table.newest(signal));
   }
 
   async prove(from: From, incarnation: string, signal: AbortSignal): Promise<void> {
@@ -68,15 +66,25 @@ export class TableFeed implements ModelFeed {
         "source.gap.feed",
         `the change data feed of ${label} was turned off. ${enableFeed(name)}`,
       );
-    this.#newest ??= await this.#table.newest(signal);
     const first = firstOf(from);
-    if (first > this.#newest) return;
-    const oldest = (await this.#table.history(this.#newest - first + 1n, signal)).at(-1);
-    if (oldest === undefined || oldest > first)
-      throw new TailraceError(
-        "source.gap.purged",
-        `the history of ${label} begins with version ${oldest ?? "?"}, after version ${first}, which is not read yet. Let the log be kept for longer than Tailrace may stand still: ALTER TABLE ${name} SET TBLPROPERTIES (delta.logRetentionDuration = 'interval 30 days')`,
-      );
+    const oldest = await this.#oldestFrom(first, signal);
+    if (oldest <= first) return;
+    throw new TailraceError(
+      "source.gap.purged",
+      `the history of ${label} begins with version ${oldest}, after version ${first}, which is not read yet. Let the log be kept for longer than Tailrace may stand still: ALTER TABLE ${name} SET TBLPROPERTIES (delta.logRetentionDuration = 'interval 30 days')`,
+    );
+  }
+
+  /** The oldest version in the log, or one that is not after `first`. */
+  async #oldestFrom(first: bigint, signal: AbortSignal): Promise<bigint> {
+    for (let limit = 1n; ;) {
+      const versions = await this.#table.history(limit, signal);
+      const oldest = versions.at(-1);
+      if (oldest === undefined) return first;
+      if (oldest <= first || BigInt(versions.length) < limit) return oldest;
+      // Others commit meanwhile.
+      limit = versions[0]! - first + 2n;
+    }
   }
 
   async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
