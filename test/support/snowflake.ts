@@ -1,3 +1,5 @@
+import type { ChangeBatch } from "../../src/contracts/change.ts";
+import type { Values } from "../../src/contracts/values.ts";
 import type { Log } from "../../src/contracts/log.ts";
 import type { SourceContext } from "../../src/contracts/source.ts";
 import snowflake from "../../src/sources/snowflake/index.ts";
@@ -67,4 +69,9 @@ export function snowflakeWarehouse(server: SnowflakeServer, more: Record<string,
 
 export function snowflakeSession(server: SnowflakeServer, refreshMs?: number): SnowflakeSession {
   return new SnowflakeSession(settings.parse(snowflakeSettings(server)), ".", refreshMs);
+}
+
+/** What changed, without where. */
+export function changesOf({ changes }: ChangeBatch): (readonly [string, Values | null, Values | null])[] {
+  return changes.map(({ op, before, after }) => [op, before, after]);
 }

@@ -131,7 +131,10 @@ export class SnowflakeSession implements AsyncDisposable {
       rowStreamHighWaterMark: PAGE_ROWS,
       sfRetryMaxLoginRetries: 2,
     });
-    return connection.connectAsync();
+    // Its promise says nothing of a login that was refused.
+    return new Promise((resolve, reject) => {
+      void connection.connectAsync((error) => (error ? reject(error) : resolve(connection))).catch(reject);
+    });
   }
 
   #secret(secret: string | SecretReference, name: string): Promise<string> {
@@ -160,7 +163,8 @@ export class SnowflakeSession implements AsyncDisposable {
           else resolve(done);
         },
       });
-      ended.addEventListener("abort", stop, { once: true });
+      if (ended.aborted) stop();
+      else ended.addEventListener("abort", stop, { once: true });
     });
   }
 

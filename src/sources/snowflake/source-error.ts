@@ -29,13 +29,11 @@ const KINDS: Readonly<Record<string, ErrorCode>> = {
   "390422": "source.auth",
 };
 
-/** `390111` and its like: the session is gone, and with it a transaction that was open. */
-export function isSessionLost(error: unknown): boolean {
-  return ["390104", "390111", "390112", "390114", "390195"].includes(String((error as LibraryError).code));
-}
+/** The session is gone; the library's connection with it (407002). */
+const SESSION_LOST = new Set(["390104", "390111", "390112", "390114", "390195", "407002"]);
 
-export function codeOf(error: unknown): string {
-  return String((error as LibraryError).code ?? "");
+export function isSessionLost(error: unknown): boolean {
+  return SESSION_LOST.has(String((error as LibraryError).code));
 }
 
 /** `what` names the model in errors. */

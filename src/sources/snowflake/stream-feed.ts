@@ -11,6 +11,7 @@ import type { RelationVersions } from "../../kit/relation-versions.ts";
 import type { Shape } from "./change-pages.ts";
 import { type Described, describeModel, label, lookupStatement, relationOf, rowsStatement } from "./described.ts";
 import { digitsOf } from "./marks.ts";
+import { staleGap } from "./gaps.ts";
 import { streamFacts, streamHasData, type TableFacts, tableFacts } from "./metadata.ts";
 import { Pins } from "./pins.ts";
 import { type FeedNames, nameText, type ObjectName, sqlName } from "./names.ts";
@@ -102,11 +103,7 @@ export class StreamFeed implements ModelFeed {
       const facts = await this.#facts(signal);
       const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#with(signal));
       if (stream === null) throw new TailraceError("source.gap.replaced", `the stream of ${this.#what} is gone`);
-      if (stream.stale)
-        throw new TailraceError(
-          "source.gap.purged",
-          `the stream of ${this.#what} is stale${stream.invalid === null ? "" : ` (${stream.invalid})`}: what changed since it was last read is not kept`,
-        );
+      if (stream.stale) throw staleGap(this.#what, sqlName(this.#options.source), stream, facts);
       this.#incarnation = ["stream", stream.createdOn, facts.createdOn].join("|");
     }
     return this.#incarnation;
@@ -201,7 +198,9 @@ export class StreamFeed implements ModelFeed {
   async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
     const after = Number(from.mark) - (from.side === "at" ? 1 : 0);
     const taken = await this.#turns.run(() => this.#takenFor(after, Number(upTo), signal));
-    yield* pagesOf(taken, (row) => this.#shapeOf(row), signal);
+    const { relation } = await this.#describe(signal);
+    const key = relation.key.map((place) => relation.columns[place]!.name);
+    yield* pagesOf(taken, (row) => this.#shapeOf(row, key), signal);
   }
 
   async #takenFor(after: number, upTo: number, signal: AbortSignal): Promise<Taken> {
@@ -222,10 +221,9 @@ export class StreamFeed implements ModelFeed {
     return { after, upTo, ...rows };
   }
 
-  #shapeOf(row: TextRow): Shape {
+  #shapeOf(row: TextRow, key: readonly string[]): Shape {
     const { versions, model, source } = this.#options;
     const columns = columnsIn(row[3]!);
-    const key = this.#described!.relation.key.map((place) => this.#described!.columns[place]!.name);
     const places = key.map((name) => columns.findIndex((column) => column.name === name));
     const relation = relationOf(versions, columns, places, model, source);
     return { relation, values: (each: TextRow) => valuesIn(each[3]!, columns.length) };

@@ -43,8 +43,6 @@ export class SnowflakeServer implements AsyncDisposable {
   /** Parts that were fetched, and those that were refused because their address had expired. */
   readonly chunks = { fetched: 0, expired: 0 };
   chunkRows = 200;
-  /** How long the address of a part is good for. */
-  chunkValidMs = 6 * 3_600_000;
   /** Every statement is answered with "in progress" first. */
   slow = false;
   renewals = 0;
@@ -53,7 +51,9 @@ export class SnowflakeServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #users = new Map<string, User>();
   readonly #tokens = new Map<string, Token>();
-  readonly #results = new Map<string, { answer: Answer | SnowflakeFault; fetchedMs: number }>();
+  readonly #results = new Map<string, Answer | SnowflakeFault>();
+  /** Of addresses; those of an earlier one have expired. */
+  #generation = 0;
   #ids = 0;
 
   private constructor(account: Account) {
@@ -83,6 +83,11 @@ export class SnowflakeServer implements AsyncDisposable {
   /** The tokens of all sessions have run out: the next request is refused with 390112, and renews them. */
   expireSessions(): void {
     for (const token of this.#tokens.values()) if (!token.master) token.valid = false;
+  }
+
+  /** The addresses of all parts have run out, as they do some hours after the result was asked for. */
+  expireAddresses(): void {
+    this.#generation += 1;
   }
 
   /** All sessions are gone, their transactions with them, as after a restart of the service. */
@@ -142,7 +147,7 @@ export class SnowflakeServer implements AsyncDisposable {
     if (pathname.endsWith("/abort-request")) return { success: true, data: null };
     const [, queries, id, what] = pathname.split("/");
     if (pathname === "/queries/v1/query-request") return this.#query(token.session, body);
-    if (queries === "queries" && what === "result") return this.#result(id!, true);
+    if (queries === "queries" && what === "result") return this.#result(id!);
     if (pathname.startsWith("/monitoring/queries/"))
       return {
         success: true,
@@ -206,18 +211,16 @@ export class SnowflakeServer implements AsyncDisposable {
       if (!(error instanceof SnowflakeFault)) throw error;
       answer = error;
     }
-    this.#results.set(id, { answer, fetchedMs: Date.now() });
+    this.#results.set(id, answer);
     if (this.slow || body["asyncExec"] === true)
       return { success: true, code: "333333", data: { queryId: id, getResultUrl: `/queries/${id}/result` } };
-    return this.#result(id, false);
+    return this.#result(id);
   }
 
-  #result(id: string, again: boolean): Body {
-    const result = this.#results.get(id);
-    if (result === undefined) return refusal("000709", `Statement ${id} not found`);
-    // https://docs.snowflake.com/en/user-guide/querying-persisted-results: a result is there for 24 hours, each time with new addresses.
-    if (again) result.fetchedMs = Date.now();
-    const { answer } = result;
+  /** https://docs.snowflake.com/en/user-guide/querying-persisted-results: a result is there for 24 hours, each time with new addresses. */
+  #result(id: string): Body {
+    const answer = this.#results.get(id);
+    if (answer === undefined) return refusal("000709", `Statement ${id} not found`);
     if (answer instanceof SnowflakeFault)
       return {
         success: false,
@@ -228,7 +231,7 @@ export class SnowflakeServer implements AsyncDisposable {
     const chunks = [];
     for (let from = INLINE_ROWS; from < answer.rows.length; from += this.chunkRows)
       chunks.push({
-        url: `${this.url}/chunks/${id}/${from}/${result.fetchedMs}`,
+        url: `${this.url}/chunks/${id}/${from}/${this.#generation}`,
         rowCount: Math.min(this.chunkRows, answer.rows.length - from),
       });
     return {
@@ -249,14 +252,14 @@ export class SnowflakeServer implements AsyncDisposable {
   }
 
   #chunk(url: URL, response: ServerResponse): void {
-    const [, , id, from, fetchedMs] = url.pathname.split("/");
-    if (Date.now() - Number(fetchedMs) > this.chunkValidMs) {
+    const [, , id, from, generation] = url.pathname.split("/");
+    if (Number(generation) < this.#generation) {
       this.chunks.expired += 1;
       response.statusCode = 403;
       response.end();
       return;
     }
-    const { answer } = this.#results.get(id!)!;
+    const answer = this.#results.get(id!)!;
     if (answer instanceof SnowflakeFault) throw answer;
     this.chunks.fetched += 1;
     const rows = answer.rows.slice(Number(from), Number(from) + this.chunkRows);
