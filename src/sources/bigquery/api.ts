@@ -1,11 +1,12 @@
-// Requests to BigQuery's REST API through Google's own client, which authorizes them and tries again what may be tried again. Its parsing of rows is
-// left out: values stay the texts that the API sends.
+// Requests to BigQuery's REST API through Google's own client, which authorizes them. Its parsing of rows is left out: values stay the texts that the
+// API sends. So are its repeats, which wait for seconds.
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
 import { readSecret } from "../../kit/secret.ts";
-import { failureOf } from "./errors.ts";
+import { failureOf, Refusal } from "./errors.ts";
 import { type Client, type ClientOptions, loadClient } from "./library.ts";
 import type { Settings } from "./settings.ts";
 
@@ -34,8 +35,22 @@ export class Api {
     return (await this.#opened()).project;
   }
 
-  /** The answer's body. Throws a {@link Refusal}, or a TailraceError. */
-  async send<T>({ method = "GET", path, project, query, body }: ApiRequest, signal: AbortSignal): Promise<T> {
+  /**
+   * The answer's body. Throws a {@link Refusal}, or a TailraceError. What may pass is tried again at once: a long result is not to be paid for again
+   * because one page of it failed. So a request must bear to be made twice.
+   */
+  async send<T>(request: ApiRequest, signal: AbortSignal): Promise<T> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#once<T>(request, signal);
+      } catch (error) {
+        if (attempt === PAUSES_MS.length || signal.aborted || !mayPass(error)) throw error;
+        await delay(PAUSES_MS[attempt], undefined, { signal });
+      }
+    }
+  }
+
+  async #once<T>({ method = "GET", path, project, query, body }: ApiRequest, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     const { client, project: own } = await this.#opened();
     const { promise, resolve: answer, reject } = Promise.withResolvers<T>();
@@ -46,9 +61,7 @@ export class Api {
         method,
         uri: path,
         projectId: project ?? own,
-        ...(query === undefined
-          ? {}
-          : { qs: Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) }),
+        ...(query === undefined ? {} : { qs: given(query) }),
         ...(body === undefined ? {} : { json: body }),
       },
       (error, found) => (error === null ? answer(found as T) : reject(failureOf(error))),
@@ -77,6 +90,7 @@ export class Api {
       ...(api_endpoint === undefined ? {} : { apiEndpoint: api_endpoint }),
       ...(await this.#credentials()),
       userAgent: "Tailrace",
+      autoRetry: false,
     };
     const client = new BigQuery(options);
     return { client, project: project ?? (await client.getProjectId()) };
@@ -99,6 +113,18 @@ export class Api {
       throw new TailraceError("source.config", "the key of the service account is no JSON");
     }
   }
+}
+
+/** Whoever reads tries again after that, with pauses that grow. */
+const PAUSES_MS = [200, 500, 1000];
+
+function mayPass(error: unknown): boolean {
+  if (error instanceof Refusal) return error.status >= 500 || error.status === 429;
+  return error instanceof TailraceError && error.code === "source.unreachable";
+}
+
+function given(query: NonNullable<ApiRequest["query"]>): object {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
 }
 
 /** Over plain HTTP no credential is sent. */

@@ -29,9 +29,12 @@ export interface TableFeedOptions {
 export class TableFeed implements ModelFeed {
   readonly kind = "feed";
   readonly #options: TableFeedOptions;
+  /** For messages. */
+  readonly #label: string;
 
   constructor(options: TableFeedOptions) {
     this.#options = options;
+    this.#label = `model \`${options.model.name}\`: ${nameOf(options.place)}`;
   }
 
   async relation(signal: AbortSignal): Promise<Relation> {
@@ -47,9 +50,9 @@ export class TableFeed implements ModelFeed {
   }
 
   async prove({ mark, side }: From, incarnation: string, signal: AbortSignal): Promise<void> {
-    const { clock, timeTravelUs, place, history } = this.#options;
+    const { clock, timeTravelUs, history } = this.#options;
     const table = await this.#metadata(signal);
-    const name = nameOf(place);
+    const name = this.#label;
     if (!incarnation.startsWith(`${history}:`))
       throw new TailraceError("source.gap.feed", `${name} was followed by another function than ${history} until now`);
     if (incarnation !== this.#incarnationOf(table))
@@ -59,7 +62,7 @@ export class TableFeed implements ModelFeed {
     if (from < now - timeTravelUs)
       throw new TailraceError(
         "source.gap.purged",
-        `the changes of ${name} are kept for ${timeTravelUs / HOUR_US} hours (its dataset's \`max_time_travel_hours\`), and what was read last is older`,
+        `${name}: its changes are kept for ${timeTravelUs / HOUR_US} hours (the dataset's \`max_time_travel_hours\`), and what was read last is older`,
       );
   }
 
@@ -120,16 +123,16 @@ export class TableFeed implements ModelFeed {
         const isRefused = !isRead && error instanceof Refusal && INVALID.has(error.reason);
         if (!isRefused) throw this.#failure(error);
         // A column may have gone between the two requests.
-        if (tried === sql) throw await this.#refused(error, start, signal);
+        if (tried === sql) throw await this.#refused(error, sql, start, signal);
         tried = sql;
       }
     }
   }
 
   /** BigQuery says in words only why it does not tell the changes of a window; what can be asked is asked. */
-  async #refused(error: Refusal, start: bigint, signal: AbortSignal): Promise<TailraceError> {
+  async #refused(error: Refusal, sql: string, start: bigint, signal: AbortSignal): Promise<TailraceError> {
     const { place, clock, timeTravelUs, history, keepsHistory } = this.#options;
-    const name = nameOf(place);
+    const name = this.#label;
     const gap = (code: "feed" | "purged" | "unreadable", why: string): TailraceError =>
       new TailraceError(`source.gap.${code}`, `${name}: ${why}`);
     if (/transaction/i.test(error.text))
@@ -148,7 +151,21 @@ export class TableFeed implements ModelFeed {
         "unreadable",
         "rows were upserted into it by the Storage Write API, which its change history does not tell",
       );
-    return gap("unreadable", `BigQuery does not tell the changes of a window of time (${error.reason})`);
+    const said = await this.#whyNot(sql, signal);
+    if (/^(syntax error|unrecognized name|function not found|no matching signature)/i.test(said ?? ""))
+      return new TailraceError("source.model", `${name}: ${said}`);
+    return gap("unreadable", `BigQuery does not tell the changes of a window of time: ${said ?? error.reason}`);
+  }
+
+  /** A dry run reads no rows, so there is none in what it says; null: it has nothing against it. */
+  async #whyNot(sql: string, signal: AbortSignal): Promise<string | null> {
+    try {
+      await this.#options.jobs.dryRun(sql, signal);
+      return null;
+    } catch (error) {
+      if (error instanceof Refusal) return error.text.slice(0, 500);
+      throw error;
+    }
   }
 
   async *#pages(sql: string, options: JobOptions, signal: AbortSignal): AsyncGenerator<ResultPage, void, undefined> {
@@ -164,7 +181,7 @@ export class TableFeed implements ModelFeed {
     // Results that were fetched too late are gone; the same query gives them again.
     if (error instanceof Refusal && error.reason === "notFound" && /job/i.test(error.text))
       return new TailraceError("source.unreachable", "a query's results are not kept any more; it is run again");
-    return asSourceError(error, nameOf(this.#options.place));
+    return asSourceError(error, this.#label);
   }
 
   #metadata(signal: AbortSignal): Promise<TableMetadata> {

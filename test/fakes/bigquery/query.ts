@@ -38,7 +38,7 @@ const FUNCTIONS: Readonly<Record<string, string | null>> = {
   JSON_VALUE: "json_extract_string",
   JSON_QUERY_ARRAY: "bq_json_array",
   SUBSTR: null,
-  CONCAT: null,
+  CONCAT: "bq_concat",
   MAX: null,
   MIN: null,
   SUM: null,

@@ -40,8 +40,8 @@ const RESULT_PARAMETERS = new Set([
   "maxResults",
   "timeoutMs",
   "startIndex",
+  "formatOptions.useInt64Timestamp",
   "prettyPrint",
-  "alt",
 ]);
 
 export class BigQueryServer implements AsyncDisposable {
@@ -163,6 +163,11 @@ export class BigQueryServer implements AsyncDisposable {
   /** Answers of queries that ran are not kept any more. */
   forgetResults(): void {
     this.#jobs.clear();
+  }
+
+  /** Every connection ends. */
+  cut(): void {
+    this.#server.closeAllConnections();
   }
 
   async restart(): Promise<void> {
@@ -399,9 +404,7 @@ export class BigQueryServer implements AsyncDisposable {
     let bytes = 0n;
     for (const each of reads) {
       const [row] = (
-        await this.store.run(
-          `SELECT CAST(coalesce(sum(octet_length(CAST(CAST(r AS VARCHAR) AS BLOB))), 0) AS VARCHAR) FROM (${each}) AS r`,
-        )
+        await this.store.run(`SELECT CAST(coalesce(sum(strlen(CAST(r AS VARCHAR))), 0) AS VARCHAR) FROM (${each}) AS r`)
       ).rows;
       bytes += BigInt(row![0] as string);
     }

@@ -72,7 +72,8 @@ export class Store {
       const reader = await this.connection.runAndReadAll(sql, binds);
       return { names: reader.columnNames(), types: reader.columnTypes(), rows: reader.getRows() };
     } catch (error) {
-      const [, kind = "", text = ""] = /^(\w+) Error: (.*)/s.exec((error as Error).message) ?? [];
+      const { message } = error as Error;
+      const [, kind = "", text = message] = /^(\w+) Error: (.*)/s.exec(message) ?? [];
       if (kind === "Binder" && /column/.test(text))
         throw invalidQuery(`Unrecognized name: ${/"([^"]+)"/.exec(text)?.[1] ?? ""} at [1:1]`);
       throw invalidQuery(`${kind === "Parser" ? "Syntax error: " : ""}${text} at [1:1]`);
@@ -239,5 +240,6 @@ const SET_UP = [
   "CREATE MACRO bq_json(x) AS CASE typeof(x) WHEN 'JSON' THEN CAST(x AS VARCHAR) ELSE CAST(to_json(x) AS VARCHAR) END",
   "CREATE MACRO bq_hex(x) AS lower(hex(x))",
   "CREATE MACRO bq_same(x) AS x",
+  "CREATE MACRO bq_concat(a, b) AS a || b",
   "CREATE MACRO bq_json_array(x) AS json_extract(CAST(x AS JSON), '$[*]')",
 ];

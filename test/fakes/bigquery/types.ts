@@ -63,7 +63,7 @@ export function apiText(value: DuckDBValue, { typeId }: DuckDBType): string | nu
   if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString("base64");
   if (value instanceof DuckDBTimestampTZValue) return String(value.micros);
   if (value instanceof DuckDBDecimalValue)
-    return value.toString().replace(/\.?0+$/, (zeros) => (zeros.includes(".") ? "" : zeros));
+    return value.toString().replace(/(\.\d*?)0+$/, (_, kept: string) => (kept === "." ? "" : kept));
   if (typeof value === "number" && typeId === DuckDBTypeId.DOUBLE)
     return Number.isInteger(value) ? `${value}.0` : String(value).replace("e", "E");
   return String(value);
