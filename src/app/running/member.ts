@@ -17,7 +17,7 @@ import type { Timetable } from "../../engine/rows/timetable.ts";
 import type { OpenDestination } from "./destinations.ts";
 import type { FailureKeeper } from "./failure-keeper.ts";
 import { openRowIndex } from "./open-row-index.ts";
-import { asksToResend, comparisonOf, knownRows, readingAtStart } from "./resend.ts";
+import { asksToResend, backfillOf, knownRows, readingAtStart } from "./resend.ts";
 import { refuseUnsupported, targetOf } from "./target.ts";
 
 /** Hears of each report as it is made; `counts`: rows since the pipeline was opened, null without one. Returns at once. */
@@ -174,7 +174,7 @@ export class Member implements AsyncDisposable {
       const theirs = parseProgress(await writer.transactional?.load(signal), this.state.generation);
       // The destination stored its progress with the rows; ours may be a little behind it.
       if (theirs !== null && (checkpoint === null || theirs.position >= checkpoint.position))
-        checkpoint = { ...theirs, backfill: theirs.backfill ?? comparisonOf(checkpoint) };
+        checkpoint = { ...theirs, backfill: backfillOf(theirs, checkpoint) };
       // Under another name it begins anew: nothing is told yet, whatever is left of an earlier backfill.
       if (checkpoint === null && capture.kind === "log" && tellsOnce(sync))
         await this.lease.openSentIndex("nothing told");

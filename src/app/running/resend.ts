@@ -37,9 +37,11 @@ export function asksToResend(sync: Sync): boolean {
   return sync.onMappingChange === "ask" && !tellsOnce(sync);
 }
 
-/** A comparison that is to be done, which a destination that stores the progress itself may not know of yet. */
-export function comparisonOf(checkpoint: Checkpoint | null): BackfillProgress | null {
-  return checkpoint?.backfill?.removing === true ? checkpoint.backfill : null;
+/** Of a destination that stores the progress itself, and may not know yet of a comparison that is to be done, or of an approval. */
+export function backfillOf(theirs: Checkpoint, ours: Checkpoint | null): BackfillProgress | null {
+  const own = ours?.backfill ?? null;
+  if (own?.approved === true) return own;
+  return theirs.backfill ?? (own?.removing === true ? own : null);
 }
 
 /**
