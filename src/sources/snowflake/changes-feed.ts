@@ -13,7 +13,7 @@ import { ChangePages } from "./change-pages.ts";
 import { keySql, orderedChanges } from "./changes-sql.ts";
 import { textSql } from "./columns.ts";
 import { type Described, describeModel, label, lookupStatement, rowsStatement } from "./described.ts";
-import { microseconds, timestampSql, windowMark, windowOf } from "./marks.ts";
+import { microseconds, timestampSql, type Window, windowMark, windowOf } from "./marks.ts";
 import { lastChange, type TableFacts, tableFacts } from "./metadata.ts";
 import { type ObjectName, sqlName } from "./names.ts";
 import type { SnowflakeSession, StatementOptions } from "./session.ts";
@@ -28,6 +28,8 @@ export interface ChangesFeedOptions {
 }
 
 const DAY_MS = 86_400_000;
+/** So long after the last change the time that is read up to moves on without one: Time Travel does not keep it for ever. */
+const QUIET_MS = 3_600_000;
 /** By how much the clock of a commit may be ahead of the one that we are told. */
 const AHEAD_MS = 250;
 
@@ -42,6 +44,8 @@ export class ChangesFeed implements ModelFeed {
   #upTo = 0;
   #mark: Mark | null = null;
   #token: string | null = null;
+  /** In this time nothing changed. */
+  #quiet: Window = { from: 0, upTo: 0 };
 
   constructor(options: ChangesFeedOptions) {
     this.#options = options;
@@ -97,18 +101,27 @@ export class ChangesFeed implements ModelFeed {
       const { session, source, settleMs } = this.#options;
       const { token, nowMs } = await lastChange(session, [source], this.#with(signal));
       if (token !== this.#token || this.#mark === null) {
-        const upTo = Math.max(nowMs + AHEAD_MS, this.#upTo);
         await delay(AHEAD_MS + settleMs, undefined, { signal });
-        this.#mark = windowMark(this.#upTo === 0 ? upTo : this.#upTo, upTo);
-        this.#upTo = upTo;
+        this.#moveTo(Math.max(nowMs + AHEAD_MS, this.#upTo));
         this.#token = token;
+      } else if (nowMs - this.#upTo > QUIET_MS) {
+        const { upTo } = this.#quiet;
+        this.#quiet = { from: upTo === this.#upTo ? this.#quiet.from : this.#upTo, upTo: nowMs - AHEAD_MS - settleMs };
+        this.#moveTo(this.#quiet.upTo);
       }
-      return this.#mark;
+      return this.#mark!;
     });
   }
 
+  #moveTo(upTo: number): void {
+    this.#mark = windowMark(this.#upTo === 0 ? upTo : this.#upTo, upTo);
+    this.#upTo = upTo;
+  }
+
   async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
-    for (const window of windowsOf(from, upTo)) yield* this.#window(window.from, window.upTo, signal);
+    for (const window of windowsOf(from, upTo))
+      if (window.from < this.#quiet.from || window.upTo > this.#quiet.upTo)
+        yield* this.#window(window.from, window.upTo, signal);
   }
 
   async *#window(from: number, upTo: number, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
@@ -186,7 +199,7 @@ function at(mark: Mark): string {
  * A window that was left off comes again as it was. Whoever is further back than the last window began reads up to there first. None is
  * empty.
  */
-function windowsOf(from: From, upTo: Mark): { readonly from: number; readonly upTo: number }[] {
+function windowsOf(from: From, upTo: Mark): Window[] {
   const left = windowOf(from.mark);
   const last = windowOf(upTo);
   const windows = from.side === "at" ? [left] : [];

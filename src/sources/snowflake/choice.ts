@@ -46,6 +46,13 @@ export async function choose(
         : `there is no schema ${table.database}.${OUR_SCHEMA} for a stream and its outbox`;
   if (facts.tracked)
     return { kind: "changes", why: `${lacks}: its changes are read by Time Travel, without a right to write`, facts };
+  if (facts.tracked)
+    return {
+      kind: "rows",
+      because: [
+        `${lacks}; and Time Travel keeps nothing of ${sqlName(table)} (its owner can change that: ALTER TABLE ${sqlName(table)} SET DATA_RETENTION_TIME_IN_DAYS = 1)`,
+      ],
+    };
   const word = facts.kind === "view" ? "VIEW" : "TABLE";
   return {
     kind: "rows",

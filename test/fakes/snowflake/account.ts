@@ -276,7 +276,7 @@ export class Account {
 
   /** Of `SELECT * FROM name` the types are those of the table, also where DuckDB keeps texts. */
   #wholeOf(session: Session, tokens: readonly Token[]): readonly ColumnDefinition[] | null {
-    if (tokens[1]?.text !== "*" || tokens[2]?.text !== "FROM") return null;
+    if (tokens[1]?.text !== "*" || tokens[2]?.text !== "FROM" || tokens[3]?.text === "(") return null;
     const reader = new Reader(tokens, 3);
     const object = this.resolve(session, reader.name());
     if (!reader.done) return null;

@@ -18,11 +18,13 @@ export interface Times {
  * https://docs.snowflake.com/en/user-guide/data-time-travel: within DATA_RETENTION_TIME_IN_DAYS, and not before the object was made. A
  * stream extends how long it can be read itself, not Time Travel.
  */
-export function needHistory(table: TableObject, at: number, { store, nowMs }: Times): void {
-  const name = `${table.database}.${table.schema}.${table.name}`;
-  if (at < table.createdAt) throw noHistory(name);
-  if (store.msOf(at + 1) > 0 && at < store.sequence && store.msOf(at + 1) < nowMs() - table.retentionDays * DAY_MS)
-    throw noHistory(name);
+export function needHistory(
+  table: TableObject,
+  at: { readonly sequence: number; readonly ms: number },
+  nowMs: number,
+): void {
+  if (at.sequence < table.createdAt || at.ms < nowMs - table.retentionDays * DAY_MS)
+    throw noHistory(`${table.database}.${table.schema}.${table.name}`);
 }
 
 /** https://docs.snowflake.com/en/sql-reference/constructs/changes: change tracking is on, and was at the beginning of the time. */

@@ -112,14 +112,14 @@ async function source(reader: Reader, scope: QueryScope): Promise<string> {
     if (at === null) throw syntaxError("CHANGES");
     const upTo = Math.min(end?.sequence ?? scope.sequence, scope.sequence);
     for (const base of bases) {
-      needHistory(base, at.sequence, scope);
+      needHistory(base, at, scope.nowMs());
       needTracking(base, at.sequence);
     }
     if (object.kind === "view" && !object.tracked) throw unsupported("CHANGES on a view without change tracking");
     return (await deltaSql(object, Math.min(at.sequence, upTo), upTo, scope)) + alias;
   }
   // https://docs.snowflake.com/en/sql-reference/constructs/at-before: AT is inclusive.
-  if (at !== null && !at.byStream) for (const base of bases) needHistory(base, at.sequence, scope);
+  if (at !== null && !at.byStream) for (const base of bases) needHistory(base, at, scope.nowMs());
   const pending = at === null ? scope.pending : null;
   return (await stateSql(object, at?.sequence ?? scope.sequence, pending, scope.rows, scope)) + alias;
 }
@@ -132,7 +132,10 @@ function changesOf(reader: Reader): boolean {
 }
 
 /** https://docs.snowflake.com/en/sql-reference/constructs/changes: a constant, in milliseconds; END is inclusive. */
-function timeOf(reader: Reader, scope: QueryScope): { readonly sequence: number; readonly byStream: boolean } {
+function timeOf(
+  reader: Reader,
+  scope: QueryScope,
+): { readonly sequence: number; readonly ms: number; readonly byStream: boolean } {
   const inner = new Reader(reader.parenthesised());
   const kind = inner.next();
   inner.need("=>");
@@ -142,7 +145,7 @@ function timeOf(reader: Reader, scope: QueryScope): { readonly sequence: number;
     const stream = scope.resolve(new Reader(tokensOf(text)).name());
     if (stream.kind !== "stream") throw syntaxError(text);
     needFresh(stream, scope.nowMs());
-    return { sequence: stream.offset, byStream: true };
+    return { sequence: stream.offset, ms: scope.store.msOf(stream.offset), byStream: true };
   }
   if (!inner.take("::") || !inner.peek().startsWith("TIMESTAMP"))
     throw new SnowflakeFault("002048", "22007", "SQL compilation error: a timestamp of AT has to be cast.");
@@ -151,7 +154,7 @@ function timeOf(reader: Reader, scope: QueryScope): { readonly sequence: number;
   const ms = Date.parse(`${day}T${time}Z`);
   if (ms > scope.nowMs())
     throw new SnowflakeFault("000707", "02000", "Time travel data is not available: the time is in the future.");
-  return { sequence: scope.store.sequenceAt(ms), byStream: false };
+  return { sequence: scope.store.sequenceAt(ms), ms, byStream: false };
 }
 
 const CLAUSES = new Set(
