@@ -14,10 +14,13 @@ export interface Shape {
   readonly key: readonly number[];
 }
 
-const texts = ({ columns }: Shape): string =>
-  columns.map(({ name, type }, place) => `${textSql(name, type)} AS c${place}`).join(", ");
+/** A column of the rows themselves, whatever the result's columns are called. */
+const own = (name: string): string => `m.${quoteName(name)}`;
 
-const keyNames = ({ columns, key }: Shape): string[] => key.map((place) => quoteName(columns[place]!.name));
+const texts = ({ columns }: Shape): string =>
+  columns.map(({ name, type }, place) => `${textSql(own(name), type)} AS c${place}`).join(", ");
+
+const keyNames = ({ columns, key }: Shape): string[] => key.map((place) => own(columns[place]!.name));
 
 /** The columns of any SELECT. */
 export function describeSql(select: string): string {
@@ -39,17 +42,22 @@ export function changesOf(table: string, first: bigint, last: bigint): string {
 }
 
 /**
- * Columns `v`, `at` (µs), `op`, then each column's text as `c0`, `c1` …; in the order that `ModelFeed.changes` asks for. Where several rows have
- * one key, their texts decide.
+ * Columns `v`, `us`, `op`, then each column's text as `c0`, `c1` …; in the order that `ModelFeed.changes` asks for. Where several rows have
+ * one key, their texts decide. What is ordered by is computed beneath: Spark takes no window function in an ORDER BY.
  */
 export function changesSql(from: string, shape: Shape): string {
-  const key = keyNames(shape).join(", ");
-  const remains = `max(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN 1 ELSE 0 END) OVER (PARTITION BY _commit_version, ${key})`;
-  const image = "CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 0 ELSE 1 END";
+  const key = keyNames(shape);
+  const order = [
+    "m._commit_version",
+    `max(CASE WHEN m._change_type IN ('insert', 'update_postimage') THEN 1 ELSE 0 END) OVER (PARTITION BY m._commit_version, ${key.join(", ")})`,
+    ...key,
+    "CASE WHEN m._change_type IN ('delete', 'update_preimage') THEN 0 ELSE 1 END",
+  ];
   const all = shape.columns.map((_, place) => `c${place}`).join(", ");
-  return `SELECT CAST(_commit_version AS STRING) AS v, CAST(unix_micros(_commit_timestamp) AS STRING) AS at, _change_type AS op, ${texts(shape)}
-FROM ${from}
-ORDER BY _commit_version, ${remains}, ${key}, ${image}, ${all}`;
+  return `SELECT v, us, op, ${all} FROM (
+  SELECT CAST(m._commit_version AS STRING) AS v, CAST(unix_micros(m._commit_timestamp) AS STRING) AS us, m._change_type AS op, ${texts(shape)}, ${order.map((each, place) => `${each} AS o${place}`).join(", ")}
+  FROM ${from} AS m
+) ORDER BY ${order.map((_, place) => `o${place}`).join(", ")}, ${all}`;
 }
 
 /** `isAfter`: rows behind the key whose texts are the parameters `k0`, `k1` … */
@@ -61,7 +69,7 @@ export function rowsSql(from: string, shape: Shape, isAfter: boolean): string {
     return `(${equal.join("")}${column} > ${values[index]})`;
   });
   const where = isAfter ? ` WHERE ${behind.join(" OR ")}` : "";
-  return `SELECT ${texts(shape)} FROM ${from}${where} ORDER BY ${key.join(", ")}`;
+  return `SELECT ${texts(shape)} FROM ${from} AS m${where} ORDER BY ${key.join(", ")}`;
 }
 
 /** Rows of the keys in the parameter `keys`, a JSON array of objects `{"k0": …}`. */
@@ -69,6 +77,6 @@ export function lookupSql(from: string, shape: Shape): string {
   const { columns, key } = shape;
   const fields = key.map((_, index) => `k${index}: STRING`).join(", ");
   const values = key.map((place, index) => `${valueSql(`a.k${index}`, columns[place]!.type)} AS k${index}`);
-  const equal = key.map((place, index) => `m.${quoteName(columns[place]!.name)} = asked.k${index}`);
+  const equal = key.map((place, index) => `${own(columns[place]!.name)} = asked.k${index}`);
   return `SELECT ${texts(shape)} FROM ${from} AS m JOIN (SELECT DISTINCT ${values.join(", ")} FROM (SELECT explode(from_json(:keys, 'ARRAY<STRUCT<${fields}>>')) AS a)) AS asked ON ${equal.join(" AND ")}`;
 }

@@ -173,7 +173,7 @@ function pageOf(rows: readonly Row[], shape: ModelShape): FeedPage {
     bytes += bytesOf(values);
     return {
       mark: markOf(BigInt(row["v"] as string)),
-      committedAt: BigInt(row["at"] as string),
+      committedAt: BigInt(row["us"] as string),
       image: OLD.has(row["op"]) ? "old" : "new",
       values,
       row: null,

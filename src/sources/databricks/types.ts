@@ -1,6 +1,5 @@
 // What Databricks' types are to us: which text a value is, and how it goes to JSON and back. Types are as DESCRIBE prints them.
 import type { Column, Comparison, JsonEncoding } from "../../contracts/relation.ts";
-import { quoteName } from "./names.ts";
 
 interface Kind {
   /** As destinations that make tables know it: the standard's name, or PostgreSQL's. */
@@ -48,13 +47,12 @@ export function columnOf(name: string, type: string): Column {
   return { name, type: known, json, comparison, nullable: true };
 }
 
-/** SQL for a column's text. The session's time zone is UTC. */
-export function textSql(name: string, type: string): string {
-  const column = quoteName(name);
-  if (isNested(type)) return `to_json(${column})`;
-  if (type === "binary") return `'\\\\x' || lower(hex(${column}))`;
-  if (type === "timestamp") return `CAST(${column} AS STRING) || '+00'`;
-  return `CAST(${column} AS STRING)`;
+/** SQL for a value's text. The session's time zone is UTC. */
+export function textSql(value: string, type: string): string {
+  if (isNested(type)) return `to_json(${value})`;
+  if (type === "binary") return `'\\\\x' || lower(hex(${value}))`;
+  if (type === "timestamp") return `CAST(${value} AS STRING) || '+00'`;
+  return `CAST(${value} AS STRING)`;
 }
 
 /** SQL for the value that has this text; NULL where it is none of the type. */

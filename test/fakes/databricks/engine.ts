@@ -1,5 +1,5 @@
 // SELECTs of Databricks over versioned tables, run by DuckDB: each table that one reads is made there as it was at its version.
-import { type DuckDBConnection, DuckDBInstance, listValue } from "@duckdb/node-api";
+import { type DuckDBConnection, DuckDBInstance, LIST, listValue, VARCHAR } from "@duckdb/node-api";
 import type { DeltaColumn, DeltaTable, TextRow } from "./delta-table.ts";
 import { badSyntax, DatabricksRefusal, noTable } from "./refusal.ts";
 import { isWord, nameAt, type Token, tokensOf } from "./tokens.ts";
@@ -225,13 +225,15 @@ export class Engine {
     await this.#connection.run(`CREATE TEMP TABLE ${name} (${definition.join(", ")})`);
     if (rows.length > 0) {
       const lists = columns.map((_, place) => listValue(rows.map((row) => row[place] ?? null)));
-      const unnested = columns.map((_, place) => `unnest(CAST($${place + 1} AS VARCHAR[])) AS c${place}`);
+      const unnested = columns.map((_, place) => `unnest($${place + 1}) AS c${place}`);
       const cast = columns.map(({ type }, place) =>
         type === "binary" ? `unhex(c${place})` : `CAST(c${place} AS ${duckdbType(type)})`,
       );
       await this.#connection.run(
         `INSERT INTO ${name} SELECT ${cast.join(", ")} FROM (SELECT ${unnested.join(", ")})`,
         lists,
+        // A list that begins with null does not say of what it is.
+        lists.map(() => LIST(VARCHAR)),
       );
     }
     return name;
