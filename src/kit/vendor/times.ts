@@ -20,3 +20,14 @@ function isoZone(zone: string): string {
 export function isTimestamp(type: string | null): boolean {
   return type !== null && /^(timestamp|datetime)/i.test(type);
 }
+
+/**
+ * A database's time or date as whole seconds since the epoch; digits alone are taken for such seconds. null: it is no time. One without a zone
+ * is taken for UTC.
+ */
+export function unixSeconds(text: string): string | null {
+  if (/^-?\d{1,12}$/.test(text)) return text;
+  if (!TIME.test(text) && !/^\d{4}-\d\d-\d\d$/.test(text)) return null;
+  const ms = Date.parse(isoTime(text));
+  return Number.isNaN(ms) ? null : String(Math.floor(ms / 1000));
+}
