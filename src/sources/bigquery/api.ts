@@ -1,11 +1,9 @@
 // Requests to BigQuery's REST API through Google's own client, which authorizes them. Its parsing of rows is left out: values stay the texts that the
 // API sends. So are its repeats, which wait for seconds.
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
-import { readSecret } from "../../kit/secret.ts";
+import { identityOf } from "./credentials.ts";
 import { failureOf, Refusal } from "./errors.ts";
 import { type Client, type ClientOptions, loadClient } from "./library.ts";
 import type { Settings } from "./settings.ts";
@@ -44,6 +42,8 @@ export class Api {
       try {
         return await this.#once<T>(request, signal);
       } catch (error) {
+        // A token may have been revoked before its time, or the key exchanged: the next request has another one.
+        if (error instanceof Refusal && error.status === 401) this.#open = null;
         if (attempt === PAUSES_MS.length || signal.aborted || !mayPass(error)) throw error;
         await delay(PAUSES_MS[attempt], undefined, { signal });
       }
@@ -83,35 +83,19 @@ export class Api {
 
   async #connect(): Promise<{ readonly client: Client; readonly project: string }> {
     const { BigQuery } = await loadClient();
-    const { project, location, api_endpoint } = this.#settings;
+    const { location, api_endpoint } = this.#settings;
+    const identity = await identityOf(this.#settings, this.#baseDirectory);
+    const project = this.#settings.project ?? identity?.project ?? undefined;
     const options: ClientOptions = {
       ...(project === undefined ? {} : { projectId: project }),
       ...(location === undefined ? {} : { location }),
       ...(api_endpoint === undefined ? {} : { apiEndpoint: api_endpoint }),
-      ...(await this.#credentials()),
+      ...(identity === null ? {} : { authClient: identity.authClient }),
       userAgent: "Tailrace",
       autoRetry: false,
     };
     const client = new BigQuery(options);
     return { client, project: project ?? (await client.getProjectId()) };
-  }
-
-  async #credentials(): Promise<Partial<ClientOptions>> {
-    const { key, key_file, api_endpoint } = this.#settings;
-    if (api_endpoint?.startsWith("http:") === true)
-      return { authClient: NOBODY as unknown as NonNullable<ClientOptions["authClient"]> };
-    if (key === undefined && key_file === undefined) return {};
-    const json =
-      key_file !== undefined
-        ? await readKey(resolve(this.#baseDirectory, key_file), key_file)
-        : typeof key === "string"
-          ? key
-          : await readSecret(key!, "key", this.#baseDirectory);
-    try {
-      return { credentials: JSON.parse(json) as NonNullable<ClientOptions["credentials"]> };
-    } catch {
-      throw new TailraceError("source.config", "the key of the service account is no JSON");
-    }
   }
 }
 
@@ -119,26 +103,12 @@ export class Api {
 const PAUSES_MS = [200, 500, 1000];
 
 function mayPass(error: unknown): boolean {
-  if (error instanceof Refusal) return error.status >= 500 || error.status === 429;
+  if (error instanceof Refusal) return error.status >= 500 || error.status === 429 || error.status === 401;
   return error instanceof TailraceError && error.code === "source.unreachable";
 }
 
 function given(query: NonNullable<ApiRequest["query"]>): object {
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
-}
-
-/** Over plain HTTP no credential is sent. */
-const NOBODY = { getRequestHeaders: () => Promise.resolve(new Headers()) };
-
-async function readKey(path: string, name: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw new TailraceError(
-      "source.config",
-      `the key file ${name} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`,
-    );
-  }
 }
 
 /** An id that is ours to choose, so that a job whose answer was lost is found again instead of being run twice. */

@@ -3,6 +3,7 @@ import { pollSettings } from "../../kit/feed/pace.ts";
 import { secretReference } from "../../kit/secret.ts";
 
 const UNITS: Readonly<Record<string, number>> = { MB: 1e6, GB: 1e9, TB: 1e12 };
+const LOOPBACK = /^(localhost|127\.[\d.]+|\[::1\])$/;
 const SIZE = /^(\d+) ?(MB|GB|TB)$/;
 
 export const settings = z
@@ -61,13 +62,18 @@ export const settings = z
     api_endpoint: z
       .url({ protocol: /^https?$/ })
       .optional()
-      .describe(
-        "Another address of the API: Private Service Connect, an emulator. Over `http` nothing is authenticated.",
-      ),
+      .describe("Another address of the API: Private Service Connect, an emulator."),
   })
   .superRefine((value, context) => {
     if (value.key !== undefined && value.key_file !== undefined)
       context.addIssue({ code: "custom", message: "give one of `key` and `key_file`", path: [] });
+    const { protocol, hostname } = new URL(value.api_endpoint ?? "https://bigquery.googleapis.com");
+    if (protocol === "http:" && !LOOPBACK.test(hostname) && (value.key !== undefined || value.key_file !== undefined))
+      context.addIssue({
+        code: "custom",
+        message: "over http, tokens could be read on their way",
+        path: ["api_endpoint"],
+      });
   })
   .describe(
     "Reads BigQuery tables by their change history, and queries by comparing rows whenever their tables change.",

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { FeedCommit, FeedHarness, FeedTestRow } from "../../conformance/feed-source.ts";
 import { BigQueryServer, PROJECT } from "./server.ts";
 import type { Values, Write } from "./store.ts";
@@ -14,6 +17,11 @@ export async function bigqueryHarness(): Promise<FeedHarness> {
   const server = await BigQueryServer.start();
   // So that halves of updates are on both sides of a border.
   server.pageRows = 7;
+  server.authenticates = true;
+  const folder = await mkdtemp(join(tmpdir(), "tailrace-test-bigquery-"));
+  const subject = join(folder, "subject");
+  await writeFile(subject, "who asks");
+  let tokens = 0;
   const create = () => server.create(TABLE, FIELDS, { key: ["id"] });
   await create();
   const rows = () => server.rows("SELECT id, name, amount, CAST(`at` AS STRING) FROM shop.t");
@@ -22,6 +30,7 @@ export async function bigqueryHarness(): Promise<FeedHarness> {
       type: "bigquery",
       project: PROJECT,
       api_endpoint: server.url,
+      key: JSON.stringify(federated(server, subject)),
       safety_lag_ms: 0,
       poll: { fastest_ms: 20, slowest_ms: 50 },
     },
@@ -51,13 +60,29 @@ export async function bigqueryHarness(): Promise<FeedHarness> {
     faults: {
       unavailable: (times) => server.faults.add(() => true, { kind: "status", status: 503 }, times),
       loseAnswers: (times) => server.faults.add(({ path }) => path === "/jobs", { kind: "lost" }, times),
-      // There are no sessions.
-      endSession: () => server.cut(),
+      endSession: () => {
+        ({ tokens } = server);
+        server.revoke();
+      },
       get done() {
-        return server.faults.done;
+        return server.faults.done && server.tokens > tokens;
       },
     },
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A credential file of workload identity federation: the only kind that names where its tokens come from. */
+function federated({ url }: BigQueryServer, file: string): object {
+  return {
+    type: "external_account",
+    audience: "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/test",
+    subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+    token_url: `${url}/token`,
+    credential_source: { file },
   };
 }
 

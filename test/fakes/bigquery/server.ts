@@ -32,6 +32,7 @@ interface QueryBody {
 }
 
 export const PROJECT = "test-project";
+const TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token";
 /** "Minimum 10 MB data processed for each table referenced by a query." https://cloud.google.com/bigquery/pricing */
 const LEAST_BYTES = 10_485_760n;
 const RESULT_PARAMETERS = new Set([
@@ -56,11 +57,16 @@ export class BigQueryServer implements AsyncDisposable {
   /** Whether the reader may see the past of tables that have row access policies. */
   overridesPolicies = false;
   maxTimeTravelHours = 168;
+  /** Whether requests need a token of {@link tokens}. */
+  authenticates = false;
+  /** Tokens that were given out. */
+  tokens = 0;
   /** Rows that a page has at the most. Small, so that tests have many pages. */
   pageRows = 100;
   /** How often a query's results are "not complete" first. */
   waits = 0;
   readonly #jobs = new Map<string, Job>();
+  readonly #valid = new Set<string>();
   #server: Server;
   #port = 0;
   #offsetUs = 0n;
@@ -165,9 +171,9 @@ export class BigQueryServer implements AsyncDisposable {
     this.#jobs.clear();
   }
 
-  /** Every connection ends. */
-  cut(): void {
-    this.#server.closeAllConnections();
+  /** The tokens that were given out are worth nothing any more. */
+  revoke(): void {
+    this.#valid.clear();
   }
 
   async restart(): Promise<void> {
@@ -205,8 +211,9 @@ export class BigQueryServer implements AsyncDisposable {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = (chunks.length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString("utf8"))) as Body;
     const url = new URL(request.url ?? "/", this.url);
+    if (url.pathname === "/token") return this.#giveToken(response);
+    const body = (chunks.length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString("utf8"))) as Body;
     const path = decodeURIComponent(url.pathname).replace(/^\/bigquery\/v2\/projects\/[^/]+/, "");
     const method = request.method ?? "GET";
     const asked: BigQueryRequest = { method, path, sql: sqlIn(body) };
@@ -219,6 +226,9 @@ export class BigQueryServer implements AsyncDisposable {
     let status = 200;
     let answer: object;
     try {
+      const token = /^Bearer (.+)/.exec(request.headers.authorization ?? "")?.[1] ?? "";
+      if (this.authenticates && !this.#valid.has(token))
+        throw new BigQueryFault(401, "authError", "Request had invalid authentication credentials.");
       if (fault?.kind === "status")
         throw new BigQueryFault(
           fault.status,
@@ -237,6 +247,15 @@ export class BigQueryServer implements AsyncDisposable {
       return;
     }
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+  }
+
+  /** https://docs.cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token: of workload identity federation. */
+  #giveToken(response: ServerResponse): void {
+    this.tokens += 1;
+    const token = `token-${this.tokens}`;
+    this.#valid.add(token);
+    const answer = { access_token: token, token_type: "Bearer", expires_in: 3600, issued_token_type: TOKEN_TYPE };
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
   async #answer({ method, path }: BigQueryRequest, query: URLSearchParams, body: Body): Promise<object> {
