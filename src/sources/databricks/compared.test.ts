@@ -32,7 +32,7 @@ test("a table without a feed, and a query: only what differs is sent, while runn
       t: { source: "w", table: "shop.t" },
       plans: { source: "w", sql: "SELECT plan, count(*) AS n FROM shop.t GROUP BY plan", key: "plan", every: "1s" },
     },
-    destinations: { r: { type: "webhook", url: `${receiver.url}`, allow_private: true } },
+    destinations: { r: { type: "webhook", url: receiver.url, allow_private: true } },
     syncs: Object.fromEntries(
       ["t", "plans"].map((model) => [model, { model, destination: "r", mode: "mirror", max_deletes: "100%" }]),
     ),

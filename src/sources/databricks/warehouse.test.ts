@@ -134,7 +134,7 @@ test("a service principal logs in by OAuth; a token may lie in a file; wrong one
     await using source = sourceOf(fake.settings, settings);
     const refused = await source.describe(T, NEVER).catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: "source.auth" });
-    expect(String((refused as Error).message)).not.toContain("wrong");
+    expect((refused as Error).message).not.toContain("wrong");
   }
   await using untrusting = sourceOf(fake.settings, { ca: undefined });
   await expect(untrusting.describe(T, NEVER)).rejects.toMatchObject({ code: "source.tls" });
