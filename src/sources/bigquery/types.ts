@@ -95,7 +95,9 @@ export function textSql(field: Field): string {
       return `IF(${column} IS NULL, NULL, TO_JSON_STRING(${column}))`;
     case "GEOGRAPHY":
       return `ST_ASTEXT(${column})`;
-    // In UTC, with its zone: 2026-01-31 12:00:00.123456+00
+    // 2026-01-31 12:00:00.123456+00. A CAST would be in the project's time zone.
+    case "TIMESTAMP":
+      return `STRING(${column}, 'UTC')`;
     default:
       return `CAST(${column} AS STRING)`;
   }

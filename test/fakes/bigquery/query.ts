@@ -34,6 +34,7 @@ const FUNCTIONS: Readonly<Record<string, string | null>> = {
   TIMESTAMP_MICROS: "make_timestamptz",
   TO_HEX: "bq_hex",
   "SAFE.FROM_HEX": "unhex",
+  STRING: "bq_string",
   ST_ASTEXT: "bq_same",
   JSON_VALUE: "json_extract_string",
   JSON_QUERY_ARRAY: "bq_json_array",
@@ -159,7 +160,7 @@ class Translation {
         throw invalidQuery(
           `Invalid snapshot time ${time / 1000n} for table ${table.name}: it is before the table's time travel window at [1:1]`,
         );
-      // "A single query statement can't reference a single table at more than one point in time."
+      // A statement may read a table at one point in time only.
       if ((this.#times.get(table) ?? time) !== time)
         throw invalidQuery(`Table ${table.name} is referenced at more than one point in time at [1:1]`);
       this.#times.set(table, time);
@@ -176,12 +177,12 @@ class Translation {
   async #changes(name: "CHANGES" | "APPENDS"): Promise<void> {
     const { now, timeTravelUs, authorize } = this.#context;
     this.#at += 2;
-    // "This argument must be preceded by the word TABLE."
+    // The word TABLE must come before the table.
     if (this.#word() !== "TABLE") throw invalidQuery(`Table-valued function ${name} expects a TABLE argument at [1:1]`);
     this.#at += 1;
     const table = this.#table(this.#path());
     authorize(table, true);
-    // "This must be a regular BigQuery table."
+    // Only an ordinary table has a change history.
     if (table.type !== "TABLE")
       throw invalidQuery(
         `${name} is not supported on ${table.type.toLowerCase().replace("_", " ")} ${table.name} at [1:1]`,
@@ -189,7 +190,7 @@ class Translation {
     this.#at += 1;
     const start = (await this.#instant(/^,$/)) ?? table.createdUs;
     this.#at += 1;
-    // "If the value is NULL, all changes made until the start of the query are included."
+    // NULL: up to the beginning of the query.
     const end = (await this.#instant(/^\)$/)) ?? now;
     this.#at += 1;
     if (end > now) throw invalidQuery(`${name}: end_timestamp must not be in the future at [1:1]`);
@@ -347,19 +348,19 @@ function rendered({ kind, text }: Token): string {
 
 /** What only CHANGES demands. */
 function refuseChanges(table: Table, start: bigint, end: bigint): void {
-  // "To use the CHANGES function on a table, you must set the table's enable_change_history option to TRUE."
+  // The table's option `enable_change_history` must be TRUE. That it must have been so since `start` is our reading.
   if (table.historySince === null || start < table.historySince)
     throw invalidQuery(
       `CHANGES requires enable_change_history on table ${table.name} for the whole of the time range at [1:1]`,
     );
-  // "The maximum time range allowed between the start_timestamp and end_timestamp arguments is one day."
+  // A day is the longest range between its two arguments.
   if (end - start > DAY_US) throw invalidQuery("CHANGES: the time range must not be longer than one day at [1:1]");
-  // "If a multi-statement transaction committed changes in the time range, CHANGES cannot be used."
+  // It cannot be used on a table that a multi-statement transaction changed within the range.
   if (table.transactions.some((at) => at >= start && at < end))
     throw invalidQuery(
       `CHANGES is not supported on table ${table.name} with a multi-statement transaction in the time range at [1:1]`,
     );
-  // "You can't use CHANGES on tables that use change data capture (upserts through the Storage Write API)."
+  // Nor on one that is written to by change data capture (upserts through the Storage Write API).
   if (table.upserted)
     throw invalidQuery(
       `CHANGES is not supported on table ${table.name}, which is written to by change data capture at [1:1]`,

@@ -33,7 +33,7 @@ interface QueryBody {
 
 export const PROJECT = "test-project";
 const TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token";
-/** "Minimum 10 MB data processed for each table referenced by a query." https://cloud.google.com/bigquery/pricing */
+/** Of each table that a query reads, 10 MB are billed at the least: https://cloud.google.com/bigquery/pricing */
 const LEAST_BYTES = 10_485_760n;
 const RESULT_PARAMETERS = new Set([
   "location",
@@ -327,7 +327,7 @@ export class BigQueryServer implements AsyncDisposable {
       ({ bytes } = planned);
       const billed = bytes > LEAST_BYTES ? bytes : LEAST_BYTES;
       if (planned.reads > 0) {
-        // https://docs.cloud.google.com/bigquery/docs/best-practices-costs: "If the number of estimated bytes is beyond the limit, the query fails without incurring a charge."
+        // A query beyond the limit fails without a charge: https://docs.cloud.google.com/bigquery/docs/best-practices-costs
         if (query.maximumBytesBilled !== undefined && billed > BigInt(query.maximumBytesBilled))
           throw new BigQueryFault(
             400,
@@ -454,7 +454,7 @@ export class BigQueryServer implements AsyncDisposable {
           throw accessDenied(
             `Table ${PROJECT}:${name}: User does not have permission to query table ${PROJECT}:${name}, or perhaps it does not exist.`,
           );
-        // https://docs.cloud.google.com/bigquery/docs/change-history: "only a table administrator can access historical data for the table"
+        // The past is for the table's administrators: https://docs.cloud.google.com/bigquery/docs/change-history
         if (past && policies && !this.overridesPolicies)
           throw accessDenied(
             `Table ${PROJECT}:${name}: bigquery.rowAccessPolicies.overrideTimeTravelRestrictions is required`,

@@ -236,6 +236,7 @@ const SET_UP = [
   "SET TimeZone = 'UTC'",
   `CREATE MACRO bq_text(x) AS CASE WHEN typeof(x) IN ('TIMESTAMP WITH TIME ZONE', 'TIMESTAMP', 'TIME') THEN ${FRACTION}
    WHEN typeof(x) LIKE 'DECIMAL%' THEN regexp_replace(CAST(x AS VARCHAR), '\\.?0+$', '') ELSE CAST(x AS VARCHAR) END`,
+  "CREATE MACRO bq_string(x, zone) AS bq_text(CASE zone WHEN 'UTC' THEN x END)",
   "CREATE MACRO bq_if(c, a, b) AS CASE WHEN c THEN a ELSE b END",
   "CREATE MACRO bq_json(x) AS CASE typeof(x) WHEN 'JSON' THEN CAST(x AS VARCHAR) ELSE CAST(to_json(x) AS VARCHAR) END",
   "CREATE MACRO bq_hex(x) AS lower(hex(x))",
