@@ -26,7 +26,7 @@ test("nothing is written, a sleeping warehouse stays asleep, and a batch of chan
   const polls = () => ours().filter((each) => each.sql.includes("LAST_CHANGE_COMMIT_TIME")).length;
   const next = log.changed();
   const before = polls();
-  await expect.poll(polls).toBeGreaterThan(before + 10);
+  await expect.poll(polls, { timeout: 20_000 }).toBeGreaterThan(before + 10);
   expect(ours().filter(({ computes }) => computes)).toEqual([]);
   expect(server.account.warehouse.resumes).toBe(0);
   await sql("UPDATE USERS SET ID = 7 WHERE ID = 1");

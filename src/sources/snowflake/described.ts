@@ -73,9 +73,9 @@ async function primaryKey(
 
 function placeOf(columns: readonly ResultColumn[], name: string, what: string): number {
   const names = columns.map((column) => column.name);
-  const place = names.includes(name) ? names.indexOf(name) : names.indexOf(folded(name));
+  const place = names.indexOf(name);
   if (place < 0) {
-    const like = closest(name, names);
+    const like = names.includes(folded(name)) ? folded(name) : closest(name, names);
     const hint = like === null ? "" : `; did you mean ${like}?`;
     throw new TailraceError("source.model", `${what}: there is no column ${name} for its key${hint}`);
   }

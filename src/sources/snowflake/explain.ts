@@ -40,14 +40,14 @@ export function explainModel({ choice, described, names, settings }: Explained):
         rowsStatement(described, " AT(TIMESTAMP => …)", null).sql,
       ],
     };
-  const { stream } = names!;
+  const { stream, feed } = names!;
   return {
     kind: "feed",
     why: choice.why,
     latency: pollLatency(settings.poll),
     cost: `${polls}. ${one} ${wakes} The table's history is kept for as long as the stream is not read (up to MAX_DATA_EXTENSION_TIME_IN_DAYS), and what is not delivered yet lies in ${sqlName(names!.outbox)}.`,
     statements: [
-      `SELECT SYSTEM$STREAM_HAS_DATA(${nameText(stream)})`,
+      `SELECT SYSTEM$STREAM_HAS_DATA(${nameText(stream)}), SYSTEM$LAST_CHANGE_COMMIT_TIME(${nameText(feed)})`,
       nextBatchSql({ names: names!, described, state: { batch: 0, forgotten: 0 }, batch: 1, forget: 0, after: 0 }),
       rowsStatement(described, ` AT(STREAM => ${nameText(stream)})`, null).sql,
       lookupStatement(described, ` AT(STREAM => ${nameText(stream)})`, [described.relation.key.map(() => "")]).sql,

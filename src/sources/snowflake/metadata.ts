@@ -13,6 +13,11 @@ export interface TableFacts {
   readonly rows: number | null;
 }
 
+/** As SQL names it. */
+export function kindWord({ kind }: TableFacts): "TABLE" | "DYNAMIC TABLE" | "VIEW" {
+  return kind === "view" ? "VIEW" : kind === "dynamic table" ? "DYNAMIC TABLE" : "TABLE";
+}
+
 export interface StreamFacts {
   readonly createdOn: string;
   readonly stale: boolean;
@@ -123,13 +128,18 @@ export async function lastChange(
   return { nowMs: Number(row![0]), token: row!.slice(1).join(" ") };
 }
 
+/** `token`: another one whenever somebody wrote to the table `beside` it. */
 export async function streamHasData(
   session: SnowflakeSession,
   stream: ObjectName,
+  beside: ObjectName,
   options: StatementOptions,
-): Promise<{ readonly has: boolean; readonly nowMs: number }> {
-  const [row] = await session.rows(`SELECT ${CLOCK}, SYSTEM$STREAM_HAS_DATA(${nameText(stream)}) AS HAS`, options);
-  return { nowMs: Number(row![0]), has: /^(true|1)$/i.test(row![1] ?? "") };
+): Promise<{ readonly has: boolean; readonly token: string; readonly nowMs: number }> {
+  const [row] = await session.rows(
+    `SELECT ${CLOCK}, SYSTEM$STREAM_HAS_DATA(${nameText(stream)}) AS HAS, SYSTEM$LAST_CHANGE_COMMIT_TIME(${nameText(beside)}) AS TOKEN`,
+    options,
+  );
+  return { nowMs: Number(row![0]), has: /^(true|1)$/i.test(row![1] ?? ""), token: row![2] ?? "" };
 }
 
 const CLOCK = "DATE_PART(EPOCH_MILLISECOND, CURRENT_TIMESTAMP()) AS NOW";

@@ -22,7 +22,7 @@ test("a query is compared when a table that it reads was written to, which its p
   const { account } = server;
   await account.sql("CREATE VIEW SHOP.PUBLIC.NAMED AS SELECT ID, NAME FROM SHOP.PUBLIC.USERS");
   await account.sql("GRANT SELECT ON TABLE SHOP.PUBLIC.NAMED TO ROLE TAILRACE_ROLE");
-  const model = queryModel("SELECT ID, UPPER(NAME) AS LOUD FROM NAMED WHERE ID <> 2", { key: ["id"] });
+  const model = queryModel("SELECT ID, UPPER(NAME) AS LOUD FROM NAMED WHERE ID <> 2", { key: ["ID"] });
   await using source = snowflakeSource(server);
   const capture = await source.capture(model, NEVER);
   expect(capture).toMatchObject({ kind: "diff", timeDependent: false });
@@ -40,7 +40,7 @@ test("a query is compared when a table that it reads was written to, which its p
   await account.sql("DELETE FROM SHOP.PUBLIC.USERS WHERE ID = 3");
   expect((await changed).changes).toMatchObject([{ op: "touched" }]);
   const now = await source.capture(
-    queryModel("SELECT ID, CURRENT_TIMESTAMP() AS AT FROM USERS", { name: "other", key: ["id"] }),
+    queryModel("SELECT ID, CURRENT_TIMESTAMP() AS AT FROM USERS", { name: "other", key: ["ID"] }),
     NEVER,
   );
   expect(now).toMatchObject({ timeDependent: true });
@@ -86,8 +86,9 @@ test("keys of several columns, of any type that tells rows apart, in order", asy
 
 test.each([
   [tableModel("nope"), "source.model", 'there is no "SHOP"."PUBLIC"."NOPE"'],
-  [tableModel("users", { key: ["nmae"] }), "source.model", "there is no column nmae for its key; did you mean NAME?"],
-  [queryModel("SELECT 1.5::FLOAT AS F", { key: ["f"] }), "source.model", "its key f is of type real"],
+  [tableModel("users", { key: ["id"] }), "source.model", "there is no column id for its key; did you mean ID?"],
+  [tableModel("users", { key: ["nmae"] }), "source.model", "there is no column nmae for its key"],
+  [queryModel("SELECT 1.5::FLOAT AS F", { key: ["F"] }), "source.model", "its key F is of type real"],
 ])("a model that cannot be read says why: %#", async (model, code, message) => {
   await using source = snowflakeSource(server);
   await expect(source.describe(model, NEVER)).rejects.toMatchObject({

@@ -56,9 +56,14 @@ export interface FeedNames {
   readonly feed: ObjectName;
 }
 
-export function feedNames(project: string, source: string, table: ObjectName, key: readonly string[]): FeedNames {
+/** Two models of one table are two feeds: each reads at its own pace. */
+export function feedNames(
+  owner: { readonly project: string; readonly source: string; readonly model: string },
+  table: ObjectName,
+  key: readonly string[],
+): FeedNames {
   const digest = createHash("sha256")
-    .update(JSON.stringify([project, source, table.database, table.schema, table.name, key]))
+    .update(JSON.stringify([owner.project, owner.source, owner.model, table.database, table.schema, table.name, key]))
     .digest("hex")
     .slice(0, 12)
     .toUpperCase();

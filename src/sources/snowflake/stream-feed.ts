@@ -12,7 +12,7 @@ import type { Shape } from "./change-pages.ts";
 import { type Described, describeModel, label, lookupStatement, relationOf, rowsStatement } from "./described.ts";
 import { digitsOf } from "./marks.ts";
 import { staleGap } from "./gaps.ts";
-import { streamFacts, streamHasData, type TableFacts, tableFacts } from "./metadata.ts";
+import { kindWord, streamFacts, streamHasData, type TableFacts, tableFacts } from "./metadata.ts";
 import { Pins } from "./pins.ts";
 import { type FeedNames, nameText, type ObjectName, sqlName } from "./names.ts";
 import { batchesSql, columnsIn, type FeedState, nextBatchSql, prepareStatements, valuesIn } from "./outbox.ts";
@@ -45,6 +45,8 @@ export class StreamFeed implements ModelFeed {
   #incarnation: string | null = null;
   #state: FeedState | null = null;
   #taken: Taken | null = null;
+  /** Of our feed's table, as of when its state was read; null: as of the next look. */
+  #token: string | null = null;
   /** Done with, and to be deleted with the next batch. */
   #forget = 0;
   #lookedAtMs = 0;
@@ -62,6 +64,7 @@ export class StreamFeed implements ModelFeed {
     this.#incarnation = null;
     this.#state = null;
     this.#taken = null;
+    this.#token = null;
   }
 
   async relation(signal: AbortSignal): Promise<Relation> {
@@ -135,22 +138,32 @@ export class StreamFeed implements ModelFeed {
   /** Asks Snowflake's metadata; only where the stream has something, one statement takes the warehouse. */
   newest(signal: AbortSignal): Promise<Mark> {
     return this.#turns.run(async () => {
+      await this.#known(signal);
+      const { has, nowMs, token } = await this.#poll(signal);
+      // Somebody else took a batch: a process that was killed, whose statement was still on its way.
+      if (this.#token !== null && token !== this.#token) this.#state = null;
       const state = await this.#known(signal);
-      const { has, nowMs } = await this.#orGap(signal, () =>
-        streamHasData(this.#options.session, this.#options.names.stream, this.#with(signal)),
-      );
+      this.#token ??= token;
       if (has) await this.#orGap(signal, () => this.#take(state, nowMs, signal));
       else await this.#lookAtStream(nowMs, signal);
       return digitsOf(this.#state!.batch);
     });
   }
 
+  #poll(signal: AbortSignal) {
+    const { session, names } = this.#options;
+    return this.#orGap(signal, () => streamHasData(session, names.stream, names.feed, this.#with(signal)));
+  }
+
   async #known(signal: AbortSignal): Promise<FeedState> {
     if (this.#state === null) {
       const { names, session } = this.#options;
+      // Before the state is read, so that what is written after it is noticed.
+      const { token } = await this.#poll(signal);
       // Nothing is after this: the state alone.
       const reply = await session.run(batchesSql(names, Number.MAX_SAFE_INTEGER, null), this.#with(signal));
       this.#state = (await takenIn(reply, this.#what)).state;
+      this.#token = token;
     }
     return this.#state;
   }
@@ -166,6 +179,8 @@ export class StreamFeed implements ModelFeed {
     const { state: next, ...rows } = await takenIn(reply, this.#what);
     this.#state = next;
     this.#taken = { after, upTo: next.batch, ...rows };
+    // Ours. What others have on their way does nothing after it.
+    this.#token = null;
   }
 
   /** A stream that cannot be read may be stale, or its table may be another one: its metadata say so, whatever the error is. */
@@ -205,10 +220,8 @@ export class StreamFeed implements ModelFeed {
 
   async #takenFor(after: number, upTo: number, signal: AbortSignal): Promise<Taken> {
     const taken = this.#taken;
-    if (taken !== null && taken.after === after && taken.upTo === upTo) {
-      this.#taken = null;
-      return taken;
-    }
+    this.#taken = null;
+    if (taken !== null && taken.after === after && taken.upTo === upTo) return taken;
     // Another place than where the last batch began: it lies in the outbox.
     const { session, names } = this.#options;
     const reply = await session.run(batchesSql(names, after, upTo), this.#with(signal));
@@ -286,8 +299,4 @@ export class StreamFeed implements ModelFeed {
   #with(signal: AbortSignal): StatementOptions {
     return { what: this.#what, signal };
   }
-}
-
-function kindWord({ kind }: TableFacts): "TABLE" | "DYNAMIC TABLE" | "VIEW" {
-  return kind === "view" ? "VIEW" : kind === "dynamic table" ? "DYNAMIC TABLE" : "TABLE";
 }

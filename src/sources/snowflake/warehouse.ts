@@ -126,7 +126,8 @@ export class SnowflakeWarehouse implements Warehouse {
     const table = tableOf(model, this.#settings);
     const { relation } = await describeModel(this.#session, this.#versions, model, table, signal);
     const key = relation.key.map((place) => relation.columns[place]!.name);
-    return feedNames(this.#context.project, this.#context.name, table, key);
+    const { project, name: source } = this.#context;
+    return feedNames({ project, source, model: model.name }, table, key);
   }
 
   #with(signal: AbortSignal): StatementOptions {
