@@ -31,10 +31,13 @@ export class ComparedRows implements ModelRows {
   readonly timeDependent: boolean;
   readonly state: ModelRows["state"];
   readonly #options: ComparedRowsOptions;
+  /** Where its tables are, once BigQuery said so. */
+  #location: string | undefined;
 
   constructor(options: ComparedRowsOptions) {
     const { because, watched, tables, model } = options;
     this.#options = options;
+    this.#location = options.location;
     this.because = because;
     this.timeDependent = model.kind === "query" && dependsOnTime(model.sql);
     this.state =
@@ -74,7 +77,8 @@ export class ComparedRows implements ModelRows {
   /** As BigQuery sees the query now, without running it. */
   async described(signal: AbortSignal): Promise<Described & { readonly sql: string; readonly bytes: bigint }> {
     const { model, sql, place, primaryKey, tables } = this.#options;
-    const { fields, bytes } = await dryRun(this.#options, sql, signal);
+    const { fields, bytes, location } = await dryRun(this.#options, sql, signal);
+    this.#location = location;
     return { ...tables.describe(model, fields, { place, primaryKey, oldRows: "key" }), sql, bytes };
   }
 
@@ -83,9 +87,9 @@ export class ComparedRows implements ModelRows {
     parameters: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): AsyncGenerator<ResultPage, void, undefined> {
-    const { jobs, location, model } = this.#options;
+    const { jobs, model } = this.#options;
     try {
-      yield* jobs.pages(sql, signal, { location, parameters });
+      yield* jobs.pages(sql, signal, { location: this.#location, parameters });
     } catch (error) {
       signal.throwIfAborted();
       throw asSourceError(error, `model ${model.name}`);

@@ -28,6 +28,8 @@ export interface DryRun {
   readonly fields: readonly Field[];
   /** The tables and views that it reads, and those that a view reads. */
   readonly tables: readonly { readonly projectId: string; readonly datasetId: string; readonly tableId: string }[];
+  /** Where they are. */
+  readonly location: string | undefined;
 }
 
 interface JobResource {
@@ -113,11 +115,12 @@ export class Jobs {
 
   /** What a query would read, and what its columns would be. Free. */
   async dryRun(sql: string, signal: AbortSignal, options: JobOptions = {}): Promise<DryRun> {
-    const { statistics } = await this.#post(sql, signal, options, true);
+    const { statistics, jobReference } = await this.#post(sql, signal, options, true);
     return {
       bytes: BigInt(statistics?.totalBytesProcessed ?? "0"),
       fields: statistics?.query?.schema?.fields ?? [],
       tables: statistics?.query?.referencedTables ?? [],
+      location: jobReference.location ?? options.location,
     };
   }
 

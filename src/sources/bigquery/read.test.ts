@@ -171,6 +171,20 @@ it("waits for a query that takes long", async () => {
   expect(await scanned(source, users)).toEqual([["1", "a"]]);
 });
 
+it("stops a query that nobody waits for any more", async () => {
+  await using server = await shop();
+  await using source = bigquerySource(server);
+  await source.open([users], [], NEVER);
+  server.waits = Number.POSITIVE_INFINITY;
+  const stop = new AbortController();
+  const scan = source.scan(users, null, LIMIT, stop.signal)[Symbol.asyncIterator]().next();
+  const asked = (): number => server.requests.filter((each) => each.startsWith("GET /queries/")).length;
+  await eventually(() => asked() > 1);
+  stop.abort(new Error("enough"));
+  await expect(scan).rejects.toThrow("enough");
+  await eventually(() => server.requests.some((each) => each.startsWith("POST /jobs/") && each.endsWith("/cancel")));
+});
+
 it("reads rows by their keys, and a page of the caller's measure at a time", async () => {
   await using server = await shop();
   await server.insert("shop.users", ...["1", "2", "10", "11"].map((id) => ({ id, name: `n"${id}` })));

@@ -142,7 +142,8 @@ export class TableFeed implements ModelFeed {
       );
     if (history === "CHANGES" && !(await keepsHistory(signal)))
       return gap("feed", `its change history was turned off. ${keepHistory(place)}`);
-    if (start < (await clock.now(undefined, signal)) - timeTravelUs)
+    const { location } = await this.#metadata(signal);
+    if (start < (await clock.now(location, signal)) - timeTravelUs)
       return gap("purged", "the changes after what was read last are not kept any more");
     if (/change history|enable_change_history/i.test(error.text))
       return gap("feed", `its change history was off for a while. ${keepHistory(place)}`);
