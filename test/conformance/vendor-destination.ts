@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import type { DestinationConnector } from "../../src/contracts/destination.ts";
 import type { TailraceError } from "../../src/contracts/errors.ts";
 import { faultsInTurn, randomFaults } from "../mocks/support/faults.ts";
+import type { MockRequest } from "../mocks/support/mock.ts";
 import { hasDescription } from "../mocks/support/openapi.ts";
 import { prng } from "../support/prng.ts";
 import { VendorRun, type VendorRunOptions, testMemory } from "../support/vendor-lane.ts";
@@ -51,6 +52,8 @@ function describeObject(connector: DestinationConnector, harness: VendorHarness)
   const canary = `ROW${randomBytes(12).toString("hex")}`;
   const log = canaryLog();
   const said: string[] = [];
+  /** Those to the vendors of the random mixes. */
+  const requests: MockRequest[] = [];
   const folder = mkdtempSync(join(tmpdir(), "tailrace-vendor-"));
   let counterpart: VendorCounterpart;
 
@@ -123,58 +126,12 @@ function describeObject(connector: DestinationConnector, harness: VendorHarness)
   });
 
   for (const of of cases) {
-    test(
+    // At vendors of their own, because most of their time is pauses after faults.
+    test.concurrent(
       `${of.mode}${of.mode === "mirror" ? `, on_delete: ${of.onDelete.kind}` : ""}: after a random mix with faults it holds what the source does`,
       { timeout: 120_000 },
       async () => {
-        for (const seed of [1, 2, 3]) {
-          begin();
-          await using before = of.mode === "update" ? await open(UPSERT) : null;
-          const { capabilities } = await dummy(open);
-          const history = play(harness, of, seed, canary, capabilities.partialUpdates);
-          if (before !== null) {
-            for (const row of history.existing) before.put(row, "insert");
-            await before.finished();
-          }
-          counterpart.mock.fail(
-            randomFaults({
-              seed,
-              rate: harness.faultRate ?? 0.25,
-              answers: [harness.throttled(0)],
-              // A repeat of what is made once is refused, or is there twice.
-              ...(of.mode === "insert" && { kinds: ["reset-before"] }),
-            }),
-          );
-          await using run = await open(of, { batchRows: 20 });
-          for (const [at, step] of history.steps.entries()) {
-            if (step.kind === "gone") run.gone(step.row);
-            else run.put(step.row, step.kind);
-            // Several requests, so that there is something to mix up.
-            if (at % 25 === 24) await new Promise(setImmediate);
-          }
-          await run.finished(90_000);
-          expect(
-            note(run).rejected.map(({ error }) => readable(error)),
-            `seed ${seed}`,
-          ).toEqual([]);
-          expect(run.stops).toEqual([]);
-          if (of.mode === "event") {
-            const seen = counterpart.events!();
-            expect([...new Set(seen)].sort(), `seed ${seed}`).toEqual([...history.markers].sort());
-            if (capabilities.idempotencyKey) expect(seen.length).toBe(history.markers.length);
-          } else {
-            const [actual, expected] = [new Map(counterpart.state()), new Map(history.state)];
-            for (const key of history.gone) {
-              const row = actual.get(key);
-              expected.delete(key);
-              actual.delete(key);
-              // It may have come and gone before anything of it was sent: then nothing is there to be archived or emptied.
-              if (row !== undefined) expect(isGone(harness, of, row), `seed ${seed}, ${key}`).toBe(true);
-            }
-            const columns = Object.keys(harness.columns);
-            expect(plainState(actual, columns), `seed ${seed}`).toEqual(plainState(expected, columns));
-          }
-        }
+        await Promise.all([1, 2, 3].map((seed) => mix(of, seed)));
       },
     );
   }
@@ -350,7 +307,10 @@ function describeObject(connector: DestinationConnector, harness: VendorHarness)
       `every request is right by the vendor's own description (${description.file})`,
       async () => {
         const loaded = await description.load();
-        const checked = counterpart.mock.requests.map((request) => ({ request, faults: loaded.faults(request) }));
+        const checked = [...requests, ...counterpart.mock.requests].map((request) => ({
+          request,
+          faults: loaded.faults(request),
+        }));
         expect(checked.filter(({ faults }) => faults !== undefined).length).toBeGreaterThan(0);
         expect(checked.filter(({ faults }) => faults !== undefined && faults !== null).slice(0, 3)).toEqual([]);
         expect(loaded.faults(description.wrong)?.length ?? 0).toBeGreaterThan(0);
@@ -364,6 +324,58 @@ function describeObject(connector: DestinationConnector, harness: VendorHarness)
     for (const word of [secret, canary, Buffer.from(secret).toString("base64")])
       expect(everything.filter((text) => text.includes(word))).toEqual([]);
   });
+
+  /** A random history with faults, at a vendor of its own. */
+  async function mix(of: VendorCase, seed: number): Promise<void> {
+    await using vendor = await harness.start(secret);
+    const settings = vendor.settings(vendor.token);
+    await using before = of.mode === "update" ? await open(UPSERT, { settings }) : null;
+    const { capabilities } = await dummy(open);
+    const history = play(harness, of, seed, canary, capabilities.partialUpdates);
+    if (before !== null) {
+      for (const row of history.existing) before.put(row, "insert");
+      await before.finished();
+    }
+    vendor.mock.fail(
+      randomFaults({
+        seed,
+        rate: harness.faultRate ?? 0.25,
+        answers: [harness.throttled(0)],
+        // A repeat of what is made once is refused, or is there twice.
+        ...(of.mode === "insert" && { kinds: ["reset-before"] }),
+      }),
+    );
+    await using run = await open(of, { batchRows: 20, settings });
+    for (const [at, step] of history.steps.entries()) {
+      if (step.kind === "gone") run.gone(step.row);
+      else run.put(step.row, step.kind);
+      // Several requests, so that there is something to mix up.
+      if (at % 25 === 24) await new Promise(setImmediate);
+    }
+    await run.finished(90_000);
+    expect(
+      note(run).rejected.map(({ error }) => readable(error)),
+      `seed ${seed}`,
+    ).toEqual([]);
+    expect(run.stops).toEqual([]);
+    if (of.mode === "event") {
+      const seen = vendor.events!();
+      expect([...new Set(seen)].sort(), `seed ${seed}`).toEqual([...history.markers].sort());
+      if (capabilities.idempotencyKey) expect(seen.length).toBe(history.markers.length);
+    } else {
+      const [actual, expected] = [new Map(vendor.state()), new Map(history.state)];
+      for (const key of history.gone) {
+        const row = actual.get(key);
+        expected.delete(key);
+        actual.delete(key);
+        // It may have come and gone before anything of it was sent: then nothing is there to be archived or emptied.
+        if (row !== undefined) expect(isGone(harness, of, row), `seed ${seed}, ${key}`).toBe(true);
+      }
+      const columns = Object.keys(harness.columns);
+      expect(plainState(actual, columns), `seed ${seed}`).toEqual(plainState(expected, columns));
+    }
+    requests.push(...vendor.mock.requests);
+  }
 
   // It can be asked without a run.
   async function dummy(opened: typeof open) {
