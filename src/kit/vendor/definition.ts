@@ -33,7 +33,7 @@ export interface VendorDefinition<S extends z.ZodType<ConnectionSettings>, O ext
   readonly limits: VendorLimits | ((settings: z.output<S>) => VendorLimits);
   readonly errors: ErrorTable;
   /** A request that any valid credentials may make and that changes nothing, for `check`. Throws what is wrong. */
-  ping(session: Session): Promise<void>;
+  ping(session: Session, settings: z.output<S>): Promise<void>;
   readonly objects: readonly VendorObject<z.output<S>, z.output<O>>[];
   /** Whether fields that a delivery leaves out keep their value. Default: true. */
   readonly partialUpdates?: boolean;

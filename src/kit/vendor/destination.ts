@@ -97,7 +97,7 @@ class VendorDestination<S extends z.ZodType<ConnectionSettings>, O extends z.Zod
     const findings: Finding[] = [];
     const session = (): Session => new Session(this.#connection, { signal, pace: AT_ONCE });
     try {
-      await this.#definition.ping(session());
+      await this.#definition.ping(session(), this.#settings);
     } catch (error) {
       return [findingOf(error, undefined, signal)];
     }
