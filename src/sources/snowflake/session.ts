@@ -29,7 +29,7 @@ export interface Reply {
 export interface StatementOptions {
   /** The model, for errors. */
   readonly what: string;
-  readonly binds?: readonly string[];
+  readonly binds?: readonly (string | null)[];
   /** Only what columns its result would have: runs nothing. */
   readonly describeOnly?: boolean;
   readonly signal: AbortSignal;
