@@ -47,7 +47,12 @@ export class Session implements AsyncDisposable {
   ): AsyncGenerator<readonly Row[], void, undefined> {
     const operation = await this.#guard(signal, async () => {
       const { session } = await this.#opened();
-      return session.executeStatement(sql, { namedParameters: { ...parameters } });
+      return session.executeStatement(sql, {
+        namedParameters: { ...parameters },
+        // Files in the cloud are fetched ten at a time, some 20 MB each, from addresses that expire while a destination is slow.
+        useCloudFetch: false,
+        maxRows: FIRST_ROWS,
+      });
     });
     let isOver = false;
     try {
