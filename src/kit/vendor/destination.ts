@@ -117,7 +117,8 @@ class VendorDestination<S extends z.ZodType<ConnectionSettings>, O extends z.Zod
   // An async function, so that what is wrong with the target rejects.
   async open(target: Target, _signal: AbortSignal, memory: WriterMemory = NO_MEMORY): Promise<Writer> {
     const { object, place } = this.#place(target, memory);
-    return new VendorWriter(object.operations(place), this.#connection, `${this.#definition.title} ${place.object}`);
+    const said = `${this.#definition.title} ${place.object}`;
+    return new VendorWriter(object.operations(place), place.jobs, this.#connection, said);
   }
 
   /** @throws TailraceError `destination.config` where the sync asks for what the object cannot do. */
@@ -174,11 +175,13 @@ class VendorDestination<S extends z.ZodType<ConnectionSettings>, O extends z.Zod
 
 class VendorWriter implements Writer {
   readonly #operations: Operations;
+  readonly #jobs: Jobs;
   readonly #connection: Connection;
   readonly #said: string;
 
-  constructor(operations: Operations, connection: Connection, said: string) {
+  constructor(operations: Operations, jobs: Jobs, connection: Connection, said: string) {
     this.#operations = operations;
+    this.#jobs = jobs;
     this.#connection = connection;
     this.#said = said;
   }
@@ -193,6 +196,7 @@ class VendorWriter implements Writer {
     const [first] = batch;
     if (first === undefined) return [];
     const session = new Session(this.#connection, { signal, pace, rows: batch });
+    await this.#jobs.settle(session);
     return this.group(first.op).send(batch, session);
   }
 

@@ -102,3 +102,28 @@ test("a job that the vendor does not know any more is sent again", async () => {
   await operation.send(rows("1"), session);
   expect(asked).toEqual(["submit 1", "poll job-1", "submit 1", "poll job-2", "results job-2"]);
 });
+
+test("an operation that is no job waits for the jobs of before as well", async () => {
+  const { asked, session, steps } = vendor({ "job-7": [{ kind: "running" }, { kind: "ended" }] });
+  const jobs = new Jobs(memory('{"batch":"job-7"}'));
+  jobs.operation(steps);
+  await Promise.all([jobs.settle(session), jobs.settle(session)]);
+  await jobs.settle(session);
+  expect(asked).toEqual(["poll job-7", "poll job-7"]);
+});
+
+test("rows of a job that could not be looked at are not sent beside it in another batch", async () => {
+  const { asked, session, steps } = vendor({ "job-1": [{ kind: "running" }, { kind: "ended" }] });
+  let failures = 1;
+  const operation = new Jobs(memory()).operation({
+    ...steps,
+    poll: async (id) => {
+      failures -= 1;
+      if (failures >= 0) throw new TailraceError("destination.unavailable", "503");
+      return steps.poll(id);
+    },
+  });
+  await expect(operation.send(rows("1", "2"), session)).rejects.toThrow("503");
+  await operation.send(rows("1", "3"), session);
+  expect(asked).toEqual(["submit 1,2", "poll job-1", "poll job-1", "submit 1,3", "poll job-2", "results job-2"]);
+});

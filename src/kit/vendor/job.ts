@@ -31,10 +31,11 @@ export class Jobs {
   readonly #memory: WriterMemory;
   /** Id by what it was submitted for. */
   readonly #running: Map<string, string>;
-  /** Of {@link #running}: from before the restart, and not waited for yet. */
+  /** Of {@link #running}: nobody waits for them, since the restart, or since looking at them failed. */
   readonly #earlier: Set<string>;
-  /** From before the restart, and ended since. */
+  /** Once of {@link #earlier}, and ended since. */
   readonly #ended = new Map<string, string>();
+  #steps: JobSteps | null = null;
   #settling: Promise<void> | null = null;
   #keeping: Promise<void> = Promise.resolve();
 
@@ -45,21 +46,28 @@ export class Jobs {
   }
 
   operation(steps: JobSteps): Operation {
+    this.#steps ??= steps;
     return { rows: steps.rows, send: (rows, session) => this.#send(steps, rows, session) };
   }
 
   async #send(steps: JobSteps, rows: readonly Delivery[], session: Session): Promise<readonly Outcome[]> {
     const batch = hash("sha256", rows.map(({ id }) => id).join("\n"), "base64url").slice(0, 22);
-    if (this.#earlier.size > 0) await this.#settle(steps, session);
+    await this.settle(session);
     let id = this.#running.get(batch) ?? this.#ended.get(batch);
     if (id === undefined) {
       id = await steps.submit(rows, session);
       this.#running.set(batch, id);
       await this.#keep();
     }
-    // Whatever is thrown from here on, the job goes on: the same rows find it again.
-    const state = await untilEnd(steps, id, session);
-    const outcomes = state === "ended" ? await steps.results(id, rows, session) : null;
+    let outcomes: readonly Outcome[] | null;
+    try {
+      const state = this.#ended.has(batch) ? "ended" : await untilEnd(steps, id, session);
+      outcomes = state === "ended" ? await steps.results(id, rows, session) : null;
+    } catch (error) {
+      // The job goes on: the same rows find it again, and any others are not sent beside it.
+      if (this.#running.has(batch)) this.#earlier.add(batch);
+      throw error;
+    }
     this.#running.delete(batch);
     this.#ended.delete(batch);
     await this.#keep();
@@ -67,9 +75,10 @@ export class Jobs {
     return outcomes;
   }
 
-  /** Nothing is sent while a job of before may still write something older. */
-  async #settle(steps: JobSteps, session: Session): Promise<void> {
-    this.#settling ??= this.#settleEarlier(steps, session).finally(() => (this.#settling = null));
+  /** Resolves when jobs that nobody waits for have ended: nothing is sent, by whatever operation, while one may still write something older. */
+  async settle(session: Session): Promise<void> {
+    if (this.#earlier.size === 0 || this.#steps === null) return;
+    this.#settling ??= this.#settleEarlier(this.#steps, session).finally(() => (this.#settling = null));
     await this.#settling;
   }
 
