@@ -29,6 +29,8 @@ export interface VendorRunOptions {
   readonly onDelete?: OnDelete;
   /** Types by column; the first is the key, and what records are found by. Each is mapped to the field of its name. */
   readonly columns: Readonly<Record<string, string>>;
+  /** So many of the columns are the key, and what records are found by. Default: 1. */
+  readonly keys?: number;
   readonly attempts?: number;
   readonly memory?: WriterMemory;
   readonly log?: Log;
@@ -63,13 +65,13 @@ export class VendorRun implements AsyncDisposable {
   private constructor(options: VendorRunOptions) {
     const { connector, log = silent, mode } = options;
     this.#options = options;
-    const [key] = Object.keys(options.columns);
-    const relation = relationWith(options.columns, { oldRows: "full" });
+    const key = Array.from({ length: options.keys ?? 1 }, (_, place) => place);
+    const relation = relationWith(options.columns, { oldRows: "full", key });
     const sync = syncWith({
       mode,
       object: options.object,
       onDelete: options.onDelete ?? { kind: "ignore" },
-      match: key!,
+      match: matchOf(options),
       options: options.options ?? {},
     });
     this.#mapping = compileMapping(sync, relation);
@@ -90,12 +92,12 @@ export class VendorRun implements AsyncDisposable {
   }
 
   get target() {
-    const { mode, object, onDelete, options, columns } = this.#options;
+    const { mode, object, onDelete, options } = this.#options;
     const sync = syncWith({
       mode,
       object,
       onDelete: onDelete ?? { kind: "ignore" },
-      match: Object.keys(columns)[0]!,
+      match: matchOf(this.#options),
       options: options ?? {},
     });
     return targetOf(sync, this.#mapping);
@@ -165,8 +167,10 @@ export class VendorRun implements AsyncDisposable {
     const group = { tracker: {}, done() {}, alsoWaits() {}, suppose() {} };
     const entry = newEntry(this.#mapping, op, change, change.before, change.after, group, 0);
     entry.event = kind as Entry["event"];
-    const key = values(row)[0];
-    entry.key = typeof key === "string" ? key : "";
+    entry.key = values(row)
+      .slice(0, this.#options.keys ?? 1)
+      .map((value) => (typeof value === "string" ? value : ""))
+      .join("\n");
     this.#queue.add(entry);
     this.gate.wake();
   }
@@ -188,4 +192,9 @@ export class VendorRun implements AsyncDisposable {
     this.gate.close();
     await this.destination[Symbol.asyncDispose]();
   }
+}
+
+/** The first column; null: those of the key. */
+function matchOf({ columns, keys = 1 }: VendorRunOptions): string | null {
+  return keys === 1 ? Object.keys(columns)[0]! : null;
 }
