@@ -71,7 +71,7 @@ export class PostgresLiveQuery implements LiveQuery {
       if (sees === null) return this.#analyseAgain(client);
       for (const { places, values } of found.partials()) await this.#present(client, places, values, found);
       // What the changes say themselves is the same in any snapshot.
-      return found.result(queries.length === 0 ? () => true : sees);
+      return found.result(queries.length === 0 && found.partials().length === 0 ? () => true : sees);
     });
   }
 
