@@ -164,6 +164,100 @@ syncs: { q: { model: q, destination: receiver, mode: mirror, max_deletes: 100% }
     expect(rows.toSorted()).toEqual(["delete 1", "upsert 2"]);
   }, 60_000);
 
+  test("a live query, killed again and again under load: what is sent is the model", async () => {
+    await using database = await mariadbDatabase(server);
+    await database.sql(
+      "CREATE TABLE users (id int PRIMARY KEY, name varchar(20), plan varchar(9));" +
+        "CREATE TABLE orders (id int PRIMARY KEY, user_id int, total decimal(10,2), INDEX (user_id));" +
+        "CREATE TABLE tickets (id int PRIMARY KEY, user_id int, state varchar(9), INDEX (user_id));" +
+        "CREATE VIEW open_tickets AS SELECT user_id, COUNT(*) AS n FROM tickets WHERE state = 'open' GROUP BY user_id;" +
+        "INSERT INTO users SELECT seq, CONCAT('user ', seq), IF(seq % 3, 'pro', 'free') FROM seq_1_to_300;" +
+        "INSERT INTO orders SELECT seq, seq % 300, seq % 100 FROM seq_1_to_2000;" +
+        "INSERT INTO tickets SELECT seq, seq % 300, IF(seq % 2, 'open', 'done') FROM seq_1_to_400",
+    );
+    const golden = `SELECT u.id, u.name, o.orders, o.spent, COALESCE(t.n, 0) AS open_tickets
+      FROM users u JOIN (SELECT user_id, COUNT(*) AS orders, SUM(total) AS spent FROM orders GROUP BY user_id) o ON o.user_id = u.id
+      LEFT JOIN open_tickets t ON t.user_id = u.id WHERE u.plan = 'pro'`;
+    await using receiver = await startReceiver();
+    await using at = await testProject(`
+sources: { db: { type: mysql, url: "${database.url}" } }
+models: { golden: { source: db, sql: golden.sql, key: id } }
+destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private: true } }
+syncs: { golden: { model: golden, destination: receiver, mode: mirror, max_deletes: 100% } }
+`);
+    await writeFile(join(at.folder, "golden.sql"), golden);
+    const explained = await runCli(["explain", "golden", "-c", at.folder], { cwd: at.folder });
+    expect(explained.stdout).toContain("live query");
+    const stop = new AbortController();
+    await using writer = await mariadbDatabase(server);
+    let round = 0;
+    const write = async (): Promise<void> => {
+      await writer.sql(`USE ${database.name}`);
+      while (!stop.signal.aborted) {
+        round += 1;
+        const user = (round * 37) % 300;
+        await writer.sql(`UPDATE orders SET total = total + 1 WHERE user_id = ${user}`);
+        if (round % 3 === 0) await writer.sql(`DELETE FROM orders WHERE user_id = ${(round * 11) % 300}`);
+        if (round % 4 === 0) await writer.sql(`REPLACE INTO orders VALUES (${round % 2000}, ${(round * 7) % 300}, 5)`);
+        if (round % 5 === 0) {
+          await writer.sql(
+            `BEGIN; UPDATE users SET plan = IF(plan = 'pro', 'free', 'pro') WHERE id = ${user}; UPDATE tickets SET user_id = ${user} WHERE id = ${round % 400}; COMMIT`,
+          );
+        }
+        if (round % 7 === 0) await writer.sql(`UPDATE tickets SET state = 'open' WHERE id = ${(round * 13) % 400}`);
+      }
+    };
+    const writing = write();
+    for (let kills = 0; kills < 3; kills += 1) {
+      const before = receiver.counts.acknowledgedRows;
+      await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+      await receiver.until(({ counts }) => counts.acknowledgedRows > before + 250, 30_000);
+      engine.kill("SIGKILL");
+      await engine.exit;
+      await receiver.restart();
+    }
+    stop.abort();
+    await writing;
+    await catchUp(at.folder);
+    const rows = await database.rows(golden);
+    const wanted = Object.fromEntries(rows.map((row) => [row["id"]!, { ...row }]));
+    const held = Object.fromEntries([...fold(receiver.ledger.entries)].map(([key, row]) => [key, { ...row }]));
+    expect(held).toEqual(wanted);
+    const { entries } = receiver.ledger;
+    expect(overlaps(entries)).toEqual([]);
+  }, 180_000);
+
+  test("a live query whose view is replaced, and whose table is altered and truncated, goes on", async () => {
+    await using database = await mariadbDatabase(server);
+    await database.sql(
+      "CREATE TABLE t (id int PRIMARY KEY, v int, w int); INSERT INTO t SELECT seq, seq, seq FROM seq_1_to_5;" +
+        "CREATE VIEW high AS SELECT id, v FROM t WHERE v > 3",
+    );
+    await using receiver = await startReceiver();
+    await using at = await testProject(`
+sources: { db: { type: mysql, url: "${database.url}" } }
+models: { q: { source: db, sql: q.sql, key: id } }
+destinations: { receiver: { type: webhook, url: "${receiver.url}", allow_private: true } }
+syncs: { q: { model: q, destination: receiver, mode: mirror, max_deletes: 100% } }
+`);
+    await writeFile(join(at.folder, "q.sql"), "SELECT id, v FROM high");
+    await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
+    const held = (wanted: string) =>
+      receiver.until(({ ledger }) => {
+        const state = [...fold(ledger.entries)].map(([key, row]) => `${key}=${row["v"]}`);
+        return state.sort().join(" ") === wanted;
+      }, 30_000);
+    await held("4=4 5=5");
+    await database.sql("CREATE OR REPLACE VIEW high AS SELECT id, v * 2 AS v FROM t WHERE v > 1");
+    await held("2=4 3=6 4=8 5=10");
+    await database.sql("ALTER TABLE t DROP COLUMN w, ADD COLUMN x int FIRST; UPDATE t SET v = 7 WHERE id = 5");
+    await held("2=4 3=6 4=8 5=14");
+    await database.sql("TRUNCATE TABLE t; INSERT INTO t VALUES (0, 9, 2)");
+    await held("9=4");
+    engine.kill("SIGTERM");
+    expect(await engine.exit).toEqual({ code: 0, signal: null });
+  }, 90_000);
+
   test("a sync whose destination is down reads for itself, holds back nobody, and catches up", async () => {
     await using database = await mariadbDatabase(server);
     await database.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, v text)");

@@ -124,7 +124,7 @@ function pathOver(
   return { reference, through, links: [...links], key };
 }
 
-function isEquality(link: Link): boolean {
+export function isEquality(link: Link): boolean {
   return link.same !== null || binary(link.expression.node, EQUAL) !== null;
 }
 

@@ -38,7 +38,12 @@ function decoderAt(place = PLACE): BinlogDecoder {
     from: { by: "place", epoch: 1, place },
     after: positionAt(place),
     checksums: true,
-    tables: { has: (_, table) => table === "v", relationOf: () => RELATION, touchedBy: () => [] },
+    tables: {
+      has: (_, table) => table === "v",
+      relationOf: () => RELATION,
+      touchedBy: () => [],
+      redefinedBy: () => [],
+    },
   });
 }
 

@@ -51,6 +51,8 @@ export interface ReadTables {
   relationOf(database: string, table: string): Relation;
   /** Names of tables. */
   touchedBy(effect: TableEffect): readonly string[];
+  /** What is said to be touched by a statement that may alter what a query reads. `database`: the session's. */
+  redefinedBy(sql: string, database: string): readonly Relation[];
 }
 
 const KNOWN_MAPS = 2000;
@@ -224,7 +226,7 @@ export class BinlogDecoder {
           compressed: type === EVENT.queryCompressed,
           extra: type === EVENT.executeLoadQuery ? 13 : 0,
         });
-        this.#statement(readStatement(sql, database), sql);
+        this.#statement(readStatement(sql, database), sql, database);
         return null;
       }
       case EVENT.formatDescription:
@@ -309,7 +311,7 @@ export class BinlogDecoder {
     this.#skip = 0;
   }
 
-  #statement(statement: Statement, sql: string): void {
+  #statement(statement: Statement, sql: string, database: string): void {
     const { kind, effects } = statement;
     if (kind === "begin") {
       this.#standalone = false;
@@ -331,6 +333,8 @@ export class BinlogDecoder {
       let row = 0;
       for (const effect of effects)
         for (const table of this.#options.tables.touchedBy(effect)) this.#effect(effect, table, (row += 1));
+      for (const relation of this.#options.tables.redefinedBy(sql, database))
+        this.#all("touched", relation, (row += 1));
     }
     if (this.#standalone) this.#end();
   }
@@ -338,11 +342,14 @@ export class BinlogDecoder {
   #effect(effect: TableEffect, table: string, row: number): void {
     const { database } = effect;
     if (effect.kind !== "emptied") throw unreadable(effect.kind, `${database}.${table}`);
+    this.#all("truncate", this.#options.tables.relationOf(database, table), row);
+  }
+
+  #all(op: "truncate" | "touched", relation: Relation, row: number): void {
     const transaction = this.#transaction;
     const ordinal = this.#event * ROWS_IN_EVENT + row;
     if (transaction === null || ordinal <= this.#skip) return;
-    const relation = this.#options.tables.relationOf(database, table);
-    this.#changes.push(new BinlogChange("truncate", relation, null, null, transaction, ordinal));
+    this.#changes.push(new BinlogChange(op, relation, null, null, transaction, ordinal));
   }
 
   #tableMap(buffer: Buffer, from: number, to: number): TableMap | null {

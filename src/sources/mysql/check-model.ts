@@ -2,7 +2,7 @@ import type { Finding } from "../../contracts/finding.ts";
 import type { ModelNeeds } from "../../contracts/source.ts";
 import type { Connection } from "./connection.ts";
 import { type DescribedModel, describeModel, sqlOf } from "./describe.ts";
-import { relationSource } from "./relation-source.ts";
+import { queryFindings } from "./check-query.ts";
 import type { Server } from "./server.ts";
 import { asSourceError, serverErrorNumber } from "./source-error.ts";
 import { identifier } from "./sql.ts";
@@ -16,6 +16,7 @@ export async function modelFindings(
   database: string | undefined,
 ): Promise<readonly Finding[]> {
   const { model } = need;
+  if (model.kind === "query") return queryFindings(connection, model, database);
   const findings: Finding[] = [];
   const subject = model.name;
   const add = (level: Finding["level"], code: string, message: string, fix?: string): void => {
@@ -23,10 +24,6 @@ export async function modelFindings(
   };
   let described: DescribedModel;
   try {
-    if (model.kind === "query") {
-      await relationSource(connection, model, database);
-      return findings;
-    }
     described = await describeModel(connection, model, database);
   } catch (error) {
     const named = asSourceError(error);

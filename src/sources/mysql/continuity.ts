@@ -1,9 +1,10 @@
 // Is the log unbroken from where we stopped?
 import { TailraceError } from "../../contracts/errors.ts";
 import type { Model } from "../../contracts/model.ts";
+import type { Relation } from "../../contracts/relation.ts";
 import type { SourceCheckpoint } from "../../contracts/source.ts";
 import type { Connection } from "./connection.ts";
-import { type DescribedModel, describeModel } from "./describe.ts";
+import { type DescribedModel, describeModel, relationId } from "./describe.ts";
 import { type DumpOptions, type LogStart, probeDump } from "./dump.ts";
 import { parseGtidSet } from "./gtid-set.ts";
 import { parseGtidState } from "./gtid-state.ts";
@@ -16,7 +17,9 @@ import {
   fromGtids,
   readStored,
 } from "./incarnation.ts";
+import { hearsTheLog, knowQuery } from "./known-query.ts";
 import { positionAt } from "./position.ts";
+import { baseRelation, definitionRelation } from "./query-reads.ts";
 import { type LogEnd, type LogFile, type Server, readLogEnd, readLogFiles, readServer } from "./server.ts";
 
 /** A source that was opened. */
@@ -30,6 +33,17 @@ export interface Opened {
   readonly uuids: readonly string[];
   /** The tables that are read, by the id of their relation. */
   readonly tables: ReadonlyMap<string, DescribedModel>;
+  readonly queries: ReadQueries;
+}
+
+/** What the models read that are queries. */
+export interface ReadQueries {
+  /** Tables whose changes concern one, by the id of their relation. */
+  readonly bases: ReadonlyMap<string, Relation>;
+  /** Of tables and views, see {@link definitionRelation}; by the name of the database and theirs. */
+  readonly definitions: ReadonlyMap<string, Relation>;
+  /** See KnownQuery.meaning, by the names of the models. */
+  readonly meanings: Readonly<Record<string, string>>;
 }
 
 export interface OpenOptions {
@@ -53,17 +67,19 @@ export async function openLog(
   const server = await readServer(connection);
   requireSettings(server);
   const tables = await describeAll(connection, models, options.database);
+  const queries = await readQueries(connection, server, models, options.database);
+  const { meanings } = queries;
   const now = await readNow(connection, server);
   const { end } = now;
   const uuids = now.done.mariadb ? [] : [...now.done.set.keys()];
-  const common = { server, base: end.base, uuids, tables };
+  const common = { server, base: end.base, uuids, tables, queries };
   // What was read in this process without being stored yet must not be lost either.
   const promised = (stored.length > 0 ? stored : before ? [before.checkpoint] : []).map(readStored);
   const oldest = promised.toSorted((a, b) => (a.checkpoint.position < b.checkpoint.position ? -1 : 1))[0];
   const probe = probing(options, server, end);
   if (oldest === undefined) {
     const { begun } = await probe({ by: "place", epoch: 1, place: { ...PLACE, file: end.file, offset: end.offset } });
-    const incarnation: Incarnation = { server: server.identity, epoch: 1, done: now.done };
+    const incarnation: Incarnation = { server: server.identity, epoch: 1, done: now.done, meanings };
     const position = positionAt({ ...PLACE, file: end.file, offset: end.offset, begun });
     return { ...common, incarnation, checkpoint: { position, incarnation: formatIncarnation(incarnation) } };
   }
@@ -82,7 +98,7 @@ export async function openLog(
   for (const { place, incarnation } of elsewhere) await probe(fromGtids(incarnation.done, place, place.epoch, uuids));
   const epoch = epochOf(promised, isHere, server, before);
   const done = doneAt(oldest.incarnation.done, oldest.place, uuids);
-  const incarnation: Incarnation = { server: server.identity, epoch, done };
+  const incarnation: Incarnation = { server: server.identity, epoch, done, meanings };
   const { position } = oldest.checkpoint;
   return { ...common, incarnation, checkpoint: { position, incarnation: formatIncarnation(incarnation) } };
 }
@@ -156,6 +172,29 @@ async function describeAll(
     tables.set(described.relation.id, described);
   }
   return tables;
+}
+
+async function readQueries(
+  connection: Connection,
+  server: Server,
+  models: readonly Model[],
+  database: string | undefined,
+): Promise<ReadQueries> {
+  const bases = new Map<string, Relation>();
+  const definitions = new Map<string, Relation>();
+  const meanings: Record<string, string> = {};
+  for (const model of models) {
+    if (model.kind !== "query") continue;
+    const known = await knowQuery(connection, model, database);
+    meanings[model.name] = known.meaning;
+    if (!hearsTheLog(model, known)) continue;
+    const { tables, views } = known.reads;
+    for (const table of tables) bases.set(relationId(table.database, table.name), baseRelation(table, server));
+    for (const { database: schema, name } of [...tables, ...views]) {
+      definitions.set(relationId(schema, name), definitionRelation(schema, name));
+    }
+  }
+  return { bases, definitions, meanings };
 }
 
 type Probe = (from: Parameters<typeof probeDump>[1]) => Promise<LogStart>;

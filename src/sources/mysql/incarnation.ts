@@ -16,20 +16,23 @@ export interface Incarnation {
   readonly server: string;
   readonly epoch: number;
   readonly done: Done;
+  /** What the queries meant, by the names of their models. */
+  readonly meanings?: Readonly<Record<string, string>> | undefined;
 }
 
-export function formatIncarnation({ server, epoch, done }: Incarnation): string {
+export function formatIncarnation({ server, epoch, done, meanings }: Incarnation): string {
   const gtids = done.mariadb ? formatGtidState(done.state) : formatGtidSet(done.set);
-  return JSON.stringify({ kind: done.mariadb ? "mariadb" : "mysql", server, epoch, gtids });
+  return JSON.stringify({ kind: done.mariadb ? "mariadb" : "mysql", server, epoch, gtids, meanings });
 }
 
 /** Throws `source.gap.cluster` on what is none. */
 export function parseIncarnation(text: string): Incarnation {
   try {
-    const { kind, server, epoch, gtids } = JSON.parse(text) as Record<string, unknown>;
+    const { kind, server, epoch, gtids, meanings } = JSON.parse(text) as Record<string, unknown>;
     if (typeof server === "string" && typeof epoch === "number" && typeof gtids === "string") {
-      if (kind === "mariadb") return { server, epoch, done: { mariadb: true, state: parseGtidState(gtids) } };
-      if (kind === "mysql") return { server, epoch, done: { mariadb: false, set: parseGtidSet(gtids) } };
+      const about = { server, epoch, meanings: meanings as Incarnation["meanings"] };
+      if (kind === "mariadb") return { ...about, done: { mariadb: true, state: parseGtidState(gtids) } };
+      if (kind === "mysql") return { ...about, done: { mariadb: false, set: parseGtidSet(gtids) } };
     }
   } catch {
     // Said below.

@@ -22,6 +22,8 @@ import { check } from "./check.ts";
 import { type Connection, connect } from "./connection.ts";
 import { describeModel } from "./describe.ts";
 import { explain } from "./explain.ts";
+import { explainQuery } from "./explain-query.ts";
+import { type QueryCaptureOptions, captureQuery } from "./query-capture.ts";
 import { RelationVersions } from "../../kit/relation-versions.ts";
 import { replicaNumber } from "./replica-number.ts";
 import { Replication } from "./replication.ts";
@@ -39,7 +41,10 @@ export class MysqlSource implements Source {
   /** Backfills may hold it for seconds; what the stream asks has a session of its own. */
   readonly #reads: SqlSession;
   readonly #side: SqlSession;
+  readonly #live: SqlSession;
   readonly #snapshots: SnapshotReader;
+  /** For what live queries ask, so that no backfill makes them wait. */
+  readonly #keys: SnapshotReader;
   readonly #replication: Replication;
 
   /** `branch`: the sync that this reader is for alone; see Source.branch. */
@@ -56,6 +61,7 @@ export class MysqlSource implements Source {
     const open = (signal: AbortSignal): Promise<Connection> => connect(settings, { signal, baseDirectory });
     this.#reads = new SqlSession(open);
     this.#side = new SqlSession(open);
+    this.#live = new SqlSession(open);
     const versions = new RelationVersions();
     this.#replication = new Replication({
       connect: open,
@@ -65,13 +71,19 @@ export class MysqlSource implements Source {
       serverId: this.#serverId,
       silentAfterMs: settings.silent_after_ms,
     });
-    this.#snapshots = new SnapshotReader({
-      session: this.#reads,
-      connect: open,
-      versions,
+    const reading = () => this.#replication.reading;
+    const options = { connect: open, versions, database: this.#database, reading };
+    this.#snapshots = new SnapshotReader({ ...options, session: this.#reads });
+    this.#keys = new SnapshotReader({ ...options, session: this.#live });
+  }
+
+  get #queries(): QueryCaptureOptions {
+    return {
+      side: this.#side,
+      inSnapshot: (signal, work) => this.#keys.inSnapshot(signal, work),
       database: this.#database,
-      reading: () => this.#replication.reading,
-    });
+      redefined: () => this.#replication.redefined,
+    };
   }
 
   check(needs: readonly ModelNeeds[], signal: AbortSignal): Promise<readonly Finding[]> {
@@ -83,14 +95,8 @@ export class MysqlSource implements Source {
     return this.#snapshots.describe(model, signal);
   }
 
-  capture(model: Model, _signal: AbortSignal): Promise<Capture> {
-    if (model.kind === "table") return Promise.resolve({ kind: "log" });
-    return Promise.resolve({
-      kind: "diff",
-      because: ["queries of MySQL and MariaDB are not followed live yet"],
-      triggers: null,
-      timeDependent: false,
-    });
+  capture(model: Model, signal: AbortSignal): Promise<Capture> {
+    return model.kind === "table" ? Promise.resolve({ kind: "log" }) : captureQuery(model, this.#queries, signal);
   }
 
   open(models: readonly Model[], stored: readonly SourceCheckpoint[], signal: AbortSignal): Promise<SourceCheckpoint> {
@@ -108,6 +114,10 @@ export class MysqlSource implements Source {
 
   read(after: Position, signal: AbortSignal): AsyncIterable<ChangeBatch> {
     return this.#replication.read(after, signal);
+  }
+
+  sameModel(model: Model, stored: SourceCheckpoint): boolean {
+    return this.#replication.sameModel(model, stored);
   }
 
   /** The server does not ask how far its readers have come. */
@@ -131,7 +141,7 @@ export class MysqlSource implements Source {
   }
 
   lookup(model: Model, keys: readonly KeyValues[], signal: AbortSignal): Promise<SnapshotChunk> {
-    return this.#snapshots.lookup(model, keys, signal);
+    return (model.kind === "query" ? this.#keys : this.#snapshots).lookup(model, keys, signal);
   }
 
   estimate(model: Model, signal: AbortSignal): Promise<number | null> {
@@ -164,18 +174,12 @@ export class MysqlSource implements Source {
 
   async explain(model: Model, signal: AbortSignal): Promise<CaptureExplanation> {
     if (model.kind === "query")
-      return {
-        kind: "diff",
-        why: "Queries of MySQL and MariaDB are not followed live yet: the rows are compared with what was last sent.",
-        latency: "As often as it is compared.",
-        cost: "Each comparison runs the whole query.",
-        statements: [model.sql],
-      };
+      return this.#side.use(signal, (connection) => explainQuery(connection, model, this.#database));
     return explain(await this.#side.use(signal, (connection) => describeModel(connection, model, this.#database)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#replication[Symbol.asyncDispose]();
-    await Promise.all([this.#reads[Symbol.asyncDispose](), this.#side[Symbol.asyncDispose]()]);
+    await Promise.all([this.#reads, this.#side, this.#live].map((session) => session[Symbol.asyncDispose]()));
   }
 }

@@ -7,7 +7,8 @@ import { BinlogDecoder, type ReadTables } from "./binlog-decoder.ts";
 import type { BinlogStream } from "./binlog-stream.ts";
 import type { Connection } from "./connection.ts";
 import { type Opened, openLog } from "./continuity.ts";
-import { type DescribedModel, relationId } from "./describe.ts";
+import { relationId } from "./describe.ts";
+import type { Relation } from "../../contracts/relation.ts";
 import { startDump } from "./dump.ts";
 import type { GtidSet } from "./gtid-set.ts";
 import { fromGtids, parseIncarnation } from "./incarnation.ts";
@@ -18,6 +19,7 @@ import type { RelationVersions } from "../../kit/relation-versions.ts";
 import { readCharsets } from "./server.ts";
 import type { Reading } from "./snapshot.ts";
 import { asSourceError } from "./source-error.ts";
+import { redefinedIn } from "./statements.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { TableShapes } from "./table-shapes.ts";
 
@@ -39,6 +41,7 @@ export class Replication implements AsyncDisposable {
   #opened: Opened | null = null;
   #stream: BinlogStream | null = null;
   #decoder: BinlogDecoder | null = null;
+  #redefined = 0;
   /** A gap that was met while reading, and a place before it: who has come no further meets it again. */
   #broken: { readonly after: Position; readonly error: TailraceError } | null = null;
 
@@ -115,7 +118,7 @@ export class Replication implements AsyncDisposable {
     if (this.#stream) throw new TailraceError("internal.defect", "a second read beside the first");
     if (signal.aborted) return;
     const { connect, side, versions, serverId, silentAfterMs } = this.#options;
-    const { server, base, tables } = opened;
+    const { server, base } = opened;
     const { mariadb } = server;
     let stream: BinlogStream | null = null;
     const abort = () => stream?.fail(new TailraceError("source.unreachable", "stopped"));
@@ -133,11 +136,11 @@ export class Replication implements AsyncDisposable {
         from,
         after,
         checksums: dump.checksums,
-        tables: readTables(tables, versions),
+        tables: this.#readTables(opened),
       });
       this.#decoder = decoder;
       const keys = new Map(
-        [...tables].map(([id, { relation }]) => [id, relation.key.map((place) => relation.columns[place]!.name)]),
+        [...relationsOf(opened)].map(([id, { key, columns }]) => [id, key.map((place) => columns[place]!.name)]),
       );
       const shapes = new TableShapes({ side, versions, mariadb, charsets, keys });
       for await (const batch of readBatches(stream, decoder, after, (map) => shapes.shapeOf(map))) {
@@ -156,6 +159,37 @@ export class Replication implements AsyncDisposable {
     }
   }
 
+  #readTables(opened: Opened): ReadTables {
+    const { tables, queries } = opened;
+    const { versions } = this.#options;
+    const relations = relationsOf(opened);
+    const names = [...tables.values()].map(({ table }) => table);
+    return {
+      has: (database, table) => relations.has(relationId(database, table)),
+      relationOf: (database, table) => versions.intern(relations.get(relationId(database, table))!),
+      touchedBy: ({ database, table }) =>
+        names.filter((one) => one.database === database && (table ?? one.name) === one.name).map(({ name }) => name),
+      redefinedBy: (sql, database) => {
+        if (queries.definitions.size === 0) return [];
+        const ids = new Set(redefinedIn(sql, database).map((name) => relationId(name.database, name.table)));
+        const redefined = [...queries.definitions].filter(([id]) => ids.has(id)).map(([, relation]) => relation);
+        if (redefined.length > 0) this.#redefined += 1;
+        return redefined.map((relation) => versions.intern(relation));
+      },
+    };
+  }
+
+  /** Grows when the log tells that a table or view was altered that some query reads. */
+  get redefined(): number {
+    return this.#redefined;
+  }
+
+  /** See Source.sameModel. */
+  sameModel(model: Model, { incarnation }: SourceCheckpoint): boolean {
+    if (model.kind === "table") return true;
+    return parseIncarnation(incarnation).meanings?.[model.name] === this.#opened?.queries.meanings[model.name];
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const stream = this.#stream;
     this.#stream = null;
@@ -169,12 +203,7 @@ function readFrom({ incarnation, uuids }: Opened, after: Position): ReadFrom {
   return place.epoch === epoch ? { by: "place", epoch, place } : fromGtids(done, place, epoch, uuids);
 }
 
-function readTables(tables: ReadonlyMap<string, DescribedModel>, versions: RelationVersions): ReadTables {
-  const names = [...tables.values()].map(({ table }) => table);
-  return {
-    has: (database, table) => tables.has(relationId(database, table)),
-    relationOf: (database, table) => versions.intern(tables.get(relationId(database, table))!.relation),
-    touchedBy: ({ database, table }) =>
-      names.filter((one) => one.database === database && (table ?? one.name) === one.name).map(({ name }) => name),
-  };
+/** Of the tables that are read, a model's own before those of queries. */
+function relationsOf({ tables, queries }: Opened): ReadonlyMap<string, Relation> {
+  return new Map([...queries.bases, ...[...tables].map(([id, { relation }]) => [id, relation] as const)]);
 }

@@ -101,6 +101,14 @@ export function namesIn(
   return new Names(tokensOf(sql), database).mentioned();
 }
 
+const REDEFINES = new Set(["CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE", ...WRITES]);
+
+/** Names in a statement that may be of tables or views that it alters, or writes to. */
+export function redefinedIn(sql: string, database: string): ReturnType<typeof namesIn> {
+  const tokens = tokensOf(sql);
+  return REDEFINES.has(keyword(tokens[0])) ? new Names(tokens, database).mentioned() : [];
+}
+
 function renames(reader: Names): readonly TableEffect[] {
   const effects: TableEffect[] = [];
   for (;;) {

@@ -64,7 +64,8 @@ export class TableShapes {
       decoders,
       places: columns.map((column) => read.indexOf(column)),
       full: this.#options.versions.intern({ ...relation, oldRows: "full" }),
-      keyed: this.#options.versions.intern({ ...relation, oldRows: "key" }),
+      // An update without an old row has not changed the key.
+      keyed: this.#options.versions.intern({ ...relation, oldRows: "key", keptPlaces: relation.key }),
     };
   }
 

@@ -1,6 +1,7 @@
 // The SQL that finds, from changed rows of one reference, the keys that they can affect.
-import type { TableReference } from "../../../kit/live-query/graph.ts";
-import type { Path } from "../../../kit/live-query/paths.ts";
+import type { BaseTable } from "../../../kit/live-query/catalog.ts";
+import { type TableReference, columnsRead } from "../../../kit/live-query/graph.ts";
+import { type Path, isEquality } from "../../../kit/live-query/paths.ts";
 import { NotLive } from "../../../kit/live-query/reasons.ts";
 import { type Question, type Reference, directPlaces, questionOf, sidesOf } from "../../../kit/live-query/reference.ts";
 import type { Node } from "../../../kit/live-query/tree.ts";
@@ -12,14 +13,28 @@ import { expressionSql } from "./write-sql.ts";
 /** `rows`: texts of the columns that it needs. */
 export type AffectedSql = (rows: readonly (readonly (string | null)[])[]) => string;
 
-export type MysqlReference = Reference<MysqlTable, AffectedSql>;
+export interface MysqlReference extends Reference<MysqlTable, AffectedSql> {
+  /** What `sql` joins, by the names that it gives them; `columns`: which an index would have to be on. */
+  readonly joined: ReadonlyMap<string, { readonly table: BaseTable; readonly columns: readonly string[] }>;
+}
 
 /** `families`: of the columns of the model's key. Throws {@link NotLive}. */
 export function referenceOf(path: Path, families: readonly string[]): MysqlReference {
   const question = questionOf(path, families.length);
   const table = path.reference.table as MysqlTable;
   const direct = directPlaces(path, question, (column, place) => hasTextsOf(column as MysqlColumn, families[place]!));
-  return { ...question.about, table, direct, sql: direct ? null : affectedSql(path, question, families) };
+  const sql = direct ? null : affectedSql(path, question, families);
+  return { ...question.about, table, direct, sql, joined: joinedBy(path) };
+}
+
+function joinedBy({ through, links }: Path): MysqlReference["joined"] {
+  const equalities = links.filter(isEquality).map(({ expression }) => expression);
+  return new Map(
+    [...through].map((other, i) => {
+      const columns = new Set(equalities.flatMap((expression) => [...columnsRead(expression, other)]));
+      return [`t${i}`, { table: other.table, columns: [...columns] }] as const;
+    }),
+  );
 }
 
 function affectedSql(path: Path, { about, needed }: Question, families: readonly string[]): AffectedSql {

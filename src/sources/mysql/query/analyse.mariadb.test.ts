@@ -48,7 +48,7 @@ describe.skipIf(!MARIADB_INSTALLED)("the way from each table to the key", () => 
     ["a join", "SELECT o.id, u.email FROM orders o JOIN users u ON u.id = o.user_id", "o(id) → 0", "u(id) ⋈ 0"],
     [
       "a join whose other side is the key: nothing is joined",
-      "SELECT u.ID, o.total FROM `users` u LEFT JOIN orders AS o ON o.USER_ID = u.id",
+      "SELECT u.ID AS id, o.total FROM `users` u LEFT JOIN orders AS o ON o.USER_ID = u.id",
       "u(id) → 0",
       "o(user_id) → 0",
     ],

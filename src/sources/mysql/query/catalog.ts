@@ -5,6 +5,7 @@ import { relationId, isTable } from "../describe.ts";
 import type { Connection } from "../connection.ts";
 import type { Server } from "../server.ts";
 import { literal, tableName } from "../sql.ts";
+import { type Cascade, cascadesOf, definitionOf, isSystem } from "../definitions.ts";
 import { isAscii } from "./syntax.ts";
 import { type Collations, readCollations, textClass, valueSql } from "./values.ts";
 
@@ -21,14 +22,6 @@ export interface MysqlTable extends BaseTable {
   /** Foreign keys that change it without an event in the log. */
   readonly cascades: readonly Cascade[];
 }
-
-export interface Cascade {
-  readonly constraint: string;
-  /** The table whose changes do so; its name as it stands in a FROM of the child's database. */
-  readonly parent: string;
-}
-
-const SYSTEM = new Set(["mysql", "information_schema", "performance_schema", "sys"]);
 
 export class ServerCatalog implements QueryCatalog {
   readonly #connection: Connection;
@@ -56,16 +49,14 @@ export class ServerCatalog implements QueryCatalog {
     const sql = tableName(info.database, info.name);
     const other = (what: string, advice = "only ordinary tables can be followed") =>
       ({ kind: "other", sql, what, advice }) as const;
-    if (SYSTEM.has(info.database.toLowerCase())) return other("a table of the system");
+    if (isSystem(info.database)) return other("a table of the system");
     if (info.columns.some((column) => !isAscii(column.name))) {
       return other("which has a column whose name is not ASCII", "make a view of it with other names");
     }
     const columns = info.columns.map((column) => column.name.toLowerCase());
     if (info.kind === "VIEW") {
-      const definition = await this.#connection.value(
-        `SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ${literal(info.database)} AND TABLE_NAME = ${literal(info.name)}`,
-      );
-      if (!definition) {
+      const definition = await definitionOf(this.#connection, info.database, info.name);
+      if (definition === null) {
         return other("a view whose definition the user may not see", "GRANT SHOW VIEW on it, or write its query out");
       }
       return { kind: "view", sql, columns, definition };
@@ -109,16 +100,4 @@ export class ServerCatalog implements QueryCatalog {
     const id = relationId(info.database, info.name);
     return { id, sql, columns, keys, info, cascades: await cascadesOf(this.#connection, sql) };
   }
-}
-
-/** The catalogue shows them to those only who may write the table; its statement is shown to whoever may read it. */
-export async function cascadesOf(connection: Connection, table: string): Promise<readonly Cascade[]> {
-  const [row] = await connection.rows(`SHOW CREATE TABLE ${table}`);
-  const lines = (row?.["Create Table"] ?? "").split("\n");
-  return lines.flatMap((line) => {
-    if (!/\bON (DELETE|UPDATE) (CASCADE|SET NULL|SET DEFAULT)\b/.test(line)) return [];
-    const [, constraint, parent] =
-      /CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY \(.*\) REFERENCES (`.*`) \(/.exec(line) ?? [];
-    return constraint === undefined || parent === undefined ? [] : [{ constraint, parent }];
-  });
 }

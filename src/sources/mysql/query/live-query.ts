@@ -13,6 +13,7 @@ import {
 import type { Connection, RawRow } from "../connection.ts";
 import type { RelationSource } from "../relation-source.ts";
 import { resultColumn } from "../result-columns.ts";
+import { serverErrorNumber } from "../source-error.ts";
 import { keyColumns, valuesSql } from "../values-sql.ts";
 import type { Snapshot } from "../visibility.ts";
 import type { ReadColumn } from "../columns.ts";
@@ -21,6 +22,8 @@ import type { LiveAnalysis } from "./analyse.ts";
 
 /** Values, or keys, in one statement. */
 const ONE_STATEMENT = 500;
+/** No such column, table or database; a view that is wrong now; a table that was altered since the snapshot. */
+const ALTERED: ReadonlySet<number> = new Set([1054, 1051, 1146, 1049, 1356, 1412]);
 
 export type InSnapshot = <T>(
   signal: AbortSignal,
@@ -42,8 +45,12 @@ export class MysqlLiveQuery implements LiveQuery {
     this.#inSnapshot = inSnapshot;
   }
 
-  /** Also everything, when a change does not tell an old value that is needed. Throws the server's error when a table was altered. */
   async affected(changes: readonly Change[], signal: AbortSignal): Promise<Affected> {
+    return (await this.find(changes, signal)) ?? ALL;
+  }
+
+  /** Also everything, when a change does not tell an old value that is needed. null: what it reads was altered. */
+  async find(changes: readonly Change[], signal: AbortSignal): Promise<Affected | null> {
     if (changes.some(({ op }) => op === "truncate" || op === "touched")) return ALL;
     const byRelation = Map.groupBy(changes, ({ relation }) => relation.id);
     const found = new Found(this.#source.relation.key.length);
@@ -58,9 +65,14 @@ export class MysqlLiveQuery implements LiveQuery {
     // What the changes say themselves is the same in any snapshot.
     if (asked.length === 0 && found.partials().length === 0) return found.result(() => true);
     return this.#inSnapshot(signal, async (connection, snapshot) => {
-      for (const { reference, needed } of asked) await this.#ask(connection, reference, needed, found);
-      for (const { places, values } of found.partials()) await this.#present(connection, places, values, found);
-      return found.result(asked.length === 0 ? () => true : (transaction) => snapshot.sees(transaction));
+      try {
+        for (const { reference, needed } of asked) await this.#ask(connection, reference, needed, found);
+        for (const { places, values } of found.partials()) await this.#present(connection, places, values, found);
+      } catch (error) {
+        if (ALTERED.has(serverErrorNumber(error) ?? 0)) return null;
+        throw error;
+      }
+      return found.result((transaction) => snapshot.sees(transaction));
     });
   }
 
