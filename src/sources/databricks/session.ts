@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { TailraceError } from "../../contracts/errors.ts";
 import { readSecret, type SecretReference } from "../../kit/secret.ts";
 import { Refusal } from "./errors.ts";
@@ -20,6 +21,7 @@ interface Connected {
 const FETCH_BYTES = 1024 * 1024;
 const FIRST_ROWS = 500;
 const MOST_ROWS = 20_000;
+const CLOSE_MS = 5_000;
 
 /** One session of a SQL warehouse, opened when it is needed, and again after it was lost. Statements may run beside each other. */
 export class Session implements AsyncDisposable {
@@ -57,7 +59,10 @@ export class Session implements AsyncDisposable {
     let isOver = false;
     try {
       for (let rows = FIRST_ROWS; ;) {
-        const page = await this.#guard(signal, () => operation.fetchChunk({ maxRows: rows }) as Promise<Row[]>);
+        const page = await this.#guard(
+          signal,
+          () => operation.fetchChunk({ maxRows: rows, disableBuffering: true }) as Promise<Row[]>,
+        );
         if (page.length === 0) {
           isOver = !(await this.#guard(signal, () => operation.hasMoreRows()));
           if (isOver) return;
@@ -75,7 +80,8 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const open = this.#open;
     this.#open = null;
-    if (open !== null) await closeAll(open);
+    // A host that does not answer must not keep the process from ending.
+    if (open !== null) await Promise.race([closeAll(open), delay(CLOSE_MS, undefined, { ref: false })]);
   }
 
   #opened(): Promise<Connected> {
@@ -163,7 +169,7 @@ export class Session implements AsyncDisposable {
   }
 }
 
-async function closeAll(open: Promise<Connected>) {
+async function closeAll(open: Promise<Connected>): Promise<void> {
   try {
     const { client, session } = await open;
     await session.close().catch(() => {});

@@ -171,6 +171,30 @@ test("a place in the midst of a version is resumed in it; what was delivered is 
   expect(await changesSince(source, T, position)).toEqual(all.slice(12));
 });
 
+test("rows whose answer was lost on the way are read again, and none is left out", async () => {
+  await using at = await stage();
+  const { fake, source, t, start } = at;
+  fake.fetchRows = 5;
+  t.write({ insert: Array.from({ length: 23 }, (_, n) => [String(100 + n), "x"]) });
+  const all = await changesSince(source, T, start.position);
+  let fetches = 0;
+  // The driver would go on with the next ones, were it to ask again by itself.
+  const isOfChanges = (): boolean => fake.statements.at(-1)!.includes("ORDER BY o0");
+  fake.faults.add(({ method }) => method === "FetchResults" && isOfChanges() && (fetches += 1) === 3, { kind: "lost" });
+  const told: Change[] = [];
+  let end = start.position;
+  const reading = async (): Promise<void> => {
+    for await (const batch of source.read(end, NEVER)) {
+      told.push(...batch.changes);
+      end = batch.end;
+    }
+  };
+  await expect(reading()).rejects.toMatchObject({ code: "source.unreachable" });
+  expect(told.length).toBeGreaterThan(0);
+  expect(told.length).toBeLessThan(23);
+  expect([...told, ...(await changesSince(source, T, end))]).toEqual(all);
+});
+
 test("one statement serves a backfill, until something newer was read beside it", async () => {
   await using at = await stage();
   const { fake, source, t } = at;
