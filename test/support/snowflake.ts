@@ -5,7 +5,6 @@ import type { SourceContext } from "../../src/contracts/source.ts";
 import snowflake from "../../src/sources/snowflake/index.ts";
 import { settings } from "../../src/sources/snowflake/settings.ts";
 import { SnowflakeSession } from "../../src/sources/snowflake/session.ts";
-import { SnowflakeWarehouse } from "../../src/sources/snowflake/warehouse.ts";
 import { keyPair } from "../fakes/snowflake/key-pair.ts";
 import { SnowflakeServer } from "../fakes/snowflake/server.ts";
 
@@ -61,10 +60,6 @@ const CONTEXT: SourceContext = { name: "shop", project: "test", log: LOG };
 
 export function snowflakeSource(server: SnowflakeServer, more: Record<string, unknown> = {}) {
   return snowflake.create(settings.parse(snowflakeSettings(server, more)), CONTEXT);
-}
-
-export function snowflakeWarehouse(server: SnowflakeServer, more: Record<string, unknown> = {}): SnowflakeWarehouse {
-  return new SnowflakeWarehouse(settings.parse(snowflakeSettings(server, more)), CONTEXT);
 }
 
 export function snowflakeSession(server: SnowflakeServer, refreshMs?: number): SnowflakeSession {

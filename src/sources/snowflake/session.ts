@@ -40,6 +40,8 @@ const WITHIN_MS = 15 * 60_000;
 /** An address of a part of a result is good for 6 hours: before that, all are asked for anew. */
 export const REFRESH_MS = 3_600_000;
 const PAGE_ROWS = 2_000;
+/** Parts of a result of at most 48 MB, the least that can be asked for: two of them are in memory. */
+const PARAMETERS = { TIMEZONE: "UTC", QUERY_TAG: "tailrace", STRICT_JSON_OUTPUT: true, CLIENT_RESULT_CHUNK_SIZE: 48 };
 
 export class SnowflakeSession implements AsyncDisposable {
   readonly #settings: Settings;
@@ -156,7 +158,7 @@ export class SnowflakeSession implements AsyncDisposable {
         ...(describeOnly && { describeOnly }),
         streamResult: true,
         fetchAsString: ["Number", "Date", "Boolean", "JSON", "Buffer"],
-        parameters: { TIMEZONE: "UTC", QUERY_TAG: "tailrace", STRICT_JSON_OUTPUT: true },
+        parameters: PARAMETERS,
         complete: (error, done) => {
           ended.removeEventListener("abort", stop);
           if (error) reject(error);

@@ -1,6 +1,5 @@
 // A model by a stream on its table, view or dynamic table. Every batch that is read from the stream lies in our outbox until it is delivered.
 import { TailraceError } from "../../contracts/errors.ts";
-import type { Log } from "../../contracts/log.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
@@ -22,18 +21,17 @@ import { Turns } from "./turns.ts";
 
 export interface StreamFeedOptions {
   readonly session: SnowflakeSession;
+  /**
+   * For the block alone: whatever runs beside it in its session is in its transaction, and some statements would end that.
+   */
+  readonly writer: SnowflakeSession;
   readonly versions: RelationVersions;
   readonly model: Model;
   readonly source: ObjectName;
   readonly names: FeedNames;
-  readonly log: Log;
   /** Says on what is made whose it is. */
   readonly owner: string;
 }
-
-/** Sooner than so a stream that is about to become stale is told. */
-const STALE_SOON_MS = 2 * 86_400_000;
-const LOOK_AT_STREAM_MS = 600_000;
 
 export class StreamFeed implements ModelFeed {
   readonly kind = "feed";
@@ -49,7 +47,6 @@ export class StreamFeed implements ModelFeed {
   #token: string | null = null;
   /** Done with, and to be deleted with the next batch. */
   #forget = 0;
-  #lookedAtMs = 0;
   readonly #pins: Pins;
 
   constructor(options: StreamFeedOptions) {
@@ -145,7 +142,6 @@ export class StreamFeed implements ModelFeed {
       const state = await this.#known(signal);
       this.#token ??= token;
       if (has) await this.#orGap(signal, () => this.#take(state, nowMs, signal));
-      else await this.#lookAtStream(nowMs, signal);
       return digitsOf(this.#state!.batch);
     });
   }
@@ -169,13 +165,13 @@ export class StreamFeed implements ModelFeed {
   }
 
   async #take(state: FeedState, nowMs: number, signal: AbortSignal): Promise<void> {
-    const { session, names } = this.#options;
+    const { writer, names } = this.#options;
     const described = await this.#describeAgain(signal);
     const after = this.#taken?.after ?? state.batch;
     const forget = Math.max(state.forgotten, Math.min(this.#forget, after));
     const batch = Math.max(state.batch + 1, nowMs);
     const sql = nextBatchSql({ names, described, state, batch, forget, after });
-    const reply = await session.run(sql, this.#with(signal));
+    const reply = await writer.run(sql, this.#with(signal));
     const { state: next, ...rows } = await takenIn(reply, this.#what);
     this.#state = next;
     this.#taken = { after, upTo: next.batch, ...rows };
@@ -198,16 +194,6 @@ export class StreamFeed implements ModelFeed {
         throw new TailraceError("source.gap.replaced", `${this.#what}: ${sqlName(this.#options.source)} was made anew`);
       throw failure;
     }
-  }
-
-  async #lookAtStream(nowMs: number, signal: AbortSignal): Promise<void> {
-    if (nowMs - this.#lookedAtMs < LOOK_AT_STREAM_MS) return;
-    this.#lookedAtMs = nowMs;
-    const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#with(signal));
-    if (stream !== null && stream.staleAfterMs - nowMs < STALE_SOON_MS)
-      this.#options.log.warn(`the stream of ${this.#what} becomes stale soon`, {
-        staleAfter: new Date(stream.staleAfterMs).toISOString(),
-      });
   }
 
   async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {

@@ -47,6 +47,22 @@ test("a sleeping warehouse stays asleep; a batch of changes is one statement tha
   await last;
 });
 
+test("nothing else runs in the session of a batch's transaction", async () => {
+  await using source = snowflakeSource(server);
+  const start = await source.open([users], [], NEVER);
+  await using log = reading(source, start.position);
+  await log.next();
+  const next = log.changed();
+  await sql("INSERT INTO USERS VALUES (4, 'four')");
+  await next;
+  await scanned(source, users);
+  const ours = server.account.statements.filter(({ user }) => user === "TAILRACE");
+  const isBlock = (text: string): boolean => text.startsWith("EXECUTE IMMEDIATE");
+  const sessions = new Set(ours.filter((each) => isBlock(each.sql)).map(({ session }) => session));
+  expect(sessions.size).toBe(1);
+  expect(ours.filter((each) => sessions.has(each.session) && !isBlock(each.sql))).toEqual([]);
+});
+
 test("updates, changed keys, keys that change hands, and what changes nothing", async () => {
   await using source = snowflakeSource(server);
   const start = await source.open([users], [], NEVER);

@@ -23,14 +23,16 @@ export class SnowflakeWarehouse implements Warehouse {
   readonly #settings: Settings;
   readonly #context: SourceContext;
   readonly #session: SnowflakeSession;
+  readonly #writer: SnowflakeSession;
   readonly #versions = new RelationVersions();
   /** One for the model and all who read it: they share the place of its stream. */
   readonly #feeds = new Map<string, { readonly kind: Choice["kind"]; readonly feed: StreamFeed | ChangesFeed }>();
 
-  constructor(settings: Settings, context: SourceContext, session?: SnowflakeSession) {
+  constructor(settings: Settings, context: SourceContext) {
     this.#settings = settings;
     this.#context = context;
-    this.#session = session ?? new SnowflakeSession(settings, context.baseDirectory ?? ".");
+    this.#session = new SnowflakeSession(settings, context.baseDirectory ?? ".");
+    this.#writer = new SnowflakeSession(settings, context.baseDirectory ?? ".");
   }
 
   check(needs: readonly ModelNeeds[], signal: AbortSignal): Promise<readonly Finding[]> {
@@ -66,7 +68,12 @@ export class SnowflakeWarehouse implements Warehouse {
     const common = { session: this.#session, versions: this.#versions, model, source: tableOf(model, this.#settings) };
     if (kind === "changes") return new ChangesFeed({ ...common, settleMs: this.#settings.settle_ms });
     const owner = ownerText(this.#context.project, this.#context.name);
-    return new StreamFeed({ ...common, names: await this.#names(model, signal), log: this.#context.log, owner });
+    return new StreamFeed({
+      ...common,
+      writer: this.#writer,
+      names: await this.#names(model, signal),
+      owner,
+    });
   }
 
   async explain(model: Model, signal: AbortSignal): Promise<CaptureExplanation> {
@@ -107,8 +114,8 @@ export class SnowflakeWarehouse implements Warehouse {
     for (const sql of dropStatements(names)) await this.#session.rows(sql, this.#with(signal));
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#session[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#session[Symbol.asyncDispose](), this.#writer[Symbol.asyncDispose]()]);
   }
 
   #table(model: Model): ObjectName | null {

@@ -27,6 +27,7 @@ class Busy extends Error {}
 export interface Executed {
   readonly sql: string;
   readonly user: string;
+  readonly session: number;
   /** Whether it takes a warehouse; what does not is answered by the cloud services. */
   readonly computes: boolean;
 }
@@ -84,7 +85,7 @@ export class Account {
 
   async execute(session: Session, sql: string, options: StatementOptions = {}): Promise<Answer> {
     const computes = options.describeOnly !== true && this.#computes(tokensOf(sql));
-    this.statements.push({ sql, user: session.user, computes });
+    this.statements.push({ sql, user: session.user, session: session.id, computes });
     if (computes && session !== this.admin) {
       if (session.warehouse === null)
         throw new SnowflakeFault("000606", "57P03", "No active warehouse selected in the current session.");
