@@ -136,7 +136,8 @@ export class Session {
       authorization.accepted?.();
       return answer;
     }
-    if (error.code === "destination.auth" && answer.status === 401 && (await authorization.refused(ours))) {
+    // A 403 is of what the credentials may do; any other status, a 200 too where the vendor answers so, of the credentials themselves.
+    if (error.code === "destination.auth" && answer.status !== 403 && (await authorization.refused(ours))) {
       throw new TailraceError("destination.unavailable", `${error.message}; the credentials are asked for anew`);
     }
     throw error;
