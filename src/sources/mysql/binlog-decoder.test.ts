@@ -42,6 +42,7 @@ function decoderAt(place = PLACE): BinlogDecoder {
       has: (_, table) => table === "v",
       relationOf: () => RELATION,
       touchedBy: () => [],
+      watched: () => null,
       redefinedBy: () => [],
     },
   });

@@ -51,6 +51,8 @@ export interface ReadTables {
   relationOf(database: string, table: string): Relation;
   /** Names of tables. */
   touchedBy(effect: TableEffect): readonly string[];
+  /** What is said to be touched when rows of a table changed that are not read themselves; null: nothing. */
+  watched(database: string, table: string): Relation | null;
   /** What is said to be touched by a statement that may alter what a query reads. `database`: the session's. */
   redefinedBy(sql: string, database: string): readonly Relation[];
 }
@@ -60,6 +62,8 @@ interface KnownMap {
   /** The event's body, to know it again. */
   readonly bytes: Buffer;
   readonly shape: TableShape | null;
+  /** See ReadTables.watched. */
+  readonly watched: Relation | null;
 }
 
 export class BinlogDecoder {
@@ -181,12 +185,12 @@ export class BinlogDecoder {
   provide(shape: TableShape | null): void {
     const { map, bytes } = this.#pendingMap!;
     this.#pendingMap = null;
-    this.#remember(map.id, bytes, shape);
+    this.#remember(map.id, { bytes, shape, watched: null });
   }
 
-  #remember(id: number, bytes: Buffer, shape: TableShape | null): void {
+  #remember(id: number, known: KnownMap): void {
     if (this.#maps.size >= KNOWN_MAPS) this.#maps.clear();
-    this.#maps.set(id, { bytes, shape });
+    this.#maps.set(id, known);
   }
 
   /** Offsets are told by their low 32 bits: one transaction may make a file longer than that. */
@@ -352,13 +356,19 @@ export class BinlogDecoder {
     this.#changes.push(new BinlogChange(op, relation, null, null, transaction, ordinal));
   }
 
+  /** By the same transaction, as the last that was said. */
+  #isTouched(relation: Relation): boolean {
+    const last = this.#changes.at(-1);
+    return last !== undefined && last.relation === relation && last.transaction === this.#transaction;
+  }
+
   #tableMap(buffer: Buffer, from: number, to: number): TableMap | null {
     const { id, database, table } = readTableName(buffer, from);
     const known = this.#maps.get(id);
     if (known !== undefined && known.bytes.compare(buffer, from, to) === 0) return null;
     const bytes = Buffer.from(buffer.subarray(from, to));
     if (!this.#options.tables.has(database, table)) {
-      this.#remember(id, bytes, null);
+      this.#remember(id, { bytes, shape: null, watched: this.#options.tables.watched(database, table) });
       return null;
     }
     const map = readTableMap(buffer, from, to, this.#options.mariadb);
@@ -368,8 +378,9 @@ export class BinlogDecoder {
 
   #rows(kind: RowEventKind, buffer: Buffer, from: number, to: number): void {
     this.#event += 1;
-    const shape = this.#maps.get(tableNumber(buffer, from))?.shape ?? null;
+    const { shape = null, watched = null } = this.#maps.get(tableNumber(buffer, from)) ?? {};
     const transaction = this.#transaction;
+    if (watched !== null && !this.#ignored && !this.#isTouched(watched)) this.#all("touched", watched, 0);
     if (shape === null || this.#ignored || transaction === null) return;
     if (this.#undecided) {
       const { namespace, name } = shape.full;

@@ -17,7 +17,7 @@ import {
   fromGtids,
   readStored,
 } from "./incarnation.ts";
-import { hearsTheLog, knowQuery } from "./known-query.ts";
+import { heardOf, hearsTheLog, knowQuery } from "./known-query.ts";
 import { positionAt } from "./position.ts";
 import { baseRelation, definitionRelation } from "./query-reads.ts";
 import { type LogEnd, type LogFile, type Server, readLogEnd, readLogFiles, readServer } from "./server.ts";
@@ -38,9 +38,9 @@ export interface Opened {
 
 /** What the models read that are queries. */
 export interface ReadQueries {
-  /** Tables whose changes concern one, by the id of their relation. */
+  /** Tables of those that are followed, by the id of their relation. */
   readonly bases: ReadonlyMap<string, Relation>;
-  /** Of tables and views, see {@link definitionRelation}; by the name of the database and theirs. */
+  /** Of all tables and views that concern one, see {@link definitionRelation}; by {@link relationId}. */
   readonly definitions: ReadonlyMap<string, Relation>;
   /** See KnownQuery.meaning, by the names of the models. */
   readonly meanings: Readonly<Record<string, string>>;
@@ -188,8 +188,10 @@ async function readQueries(
     const known = await knowQuery(connection, model, database);
     meanings[model.name] = known.meaning;
     if (!hearsTheLog(model, known)) continue;
-    const { tables, views } = known.reads;
-    for (const table of tables) bases.set(relationId(table.database, table.name), baseRelation(table, server));
+    const { tables, views } = heardOf(known);
+    const followed = known.because.length === 0;
+    for (const table of followed ? tables : [])
+      bases.set(relationId(table.database, table.name), baseRelation(table, server));
     for (const { database: schema, name } of [...tables, ...views]) {
       definitions.set(relationId(schema, name), definitionRelation(schema, name));
     }

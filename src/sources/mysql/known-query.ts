@@ -44,7 +44,7 @@ export async function knowQuery(
   const analysis = await analyse(model, source, connection, catalog, server);
   const because =
     model.capture === "auto" ? whyNotLive(analysis) : [{ code: "not_live", what: "`capture: diff` is set", fix: null }];
-  const heard = hearsTheLog(model, { because }) ? [...relationsOf(reads)].sort() : [];
+  const heard = hearsTheLog(model, { because }) ? [...relationsOf(heardOf({ reads, analysis, because }))].sort() : [];
   const views = reads.views.map((view) => JSON.stringify([view.database, view.name, view.definition])).sort();
   const meaning = hash("md5", JSON.stringify([model.sql, model.key, views, heard]));
   return { source, reads, analysis, because, meaning };
@@ -55,7 +55,13 @@ export function hearsTheLog(model: QueryModel, { because }: Pick<KnownQuery, "be
   return because.length === 0 || model.diff.whenChanged;
 }
 
-/** Ids of all that concerns the query in the log. */
+/** What concerns the query in the log: if it is followed, what it reads, else all that it names. */
+export function heardOf({ reads, analysis, because }: Omit<KnownQuery, "source" | "meaning">): QueryReads {
+  if (analysis.kind === "diff" || because.length > 0) return reads;
+  return { tables: analysis.tables.map(({ info }) => info), views: reads.views };
+}
+
+/** Their ids, of rows and of definitions. */
 export function relationsOf({ tables, views }: QueryReads): ReadonlySet<string> {
   return new Set([
     ...tables.map(({ database, name }) => relationId(database, name)),

@@ -4,7 +4,7 @@ import type { Change } from "../../contracts/change.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import type { QueryModel } from "../../contracts/model.ts";
 import { ALL, isLike } from "../../kit/live-query/affected.ts";
-import { type KnownQuery, hearsTheLog, knowQuery, obstacleText, relationsOf } from "./known-query.ts";
+import { type KnownQuery, heardOf, hearsTheLog, knowQuery, obstacleText, relationsOf } from "./known-query.ts";
 import { type InSnapshot, MysqlLiveQuery } from "./query/live-query.ts";
 import type { SqlSession } from "./sql-session.ts";
 
@@ -29,7 +29,7 @@ export async function captureQuery(
   if (followed) return { kind: "live", query: new FollowedQuery(model, options, followed, redefined) };
   const { reads, because, analysis } = known;
   const hidden = reads.views.some(({ definition }) => definition === null);
-  const triggers = hearsTheLog(model, known) && !hidden && reads.tables.length > 0 ? relationsOf(reads) : null;
+  const triggers = hearsTheLog(model, known) && !hidden && reads.tables.length > 0 ? relationsOf(heardOf(known)) : null;
   return {
     kind: "diff",
     because: because.map(obstacleText),
@@ -44,13 +44,10 @@ interface Followed {
   readonly relations: ReadonlySet<string>;
 }
 
-function follow(
-  { source, analysis, because, reads }: KnownQuery,
-  { inSnapshot }: QueryCaptureOptions,
-): Followed | null {
+function follow(known: KnownQuery, { inSnapshot }: QueryCaptureOptions): Followed | null {
+  const { source, analysis, because } = known;
   if (analysis.kind === "diff" || because.length > 0) return null;
-  const live = new MysqlLiveQuery(source, analysis, inSnapshot);
-  return { live, relations: new Set([...relationsOf(reads), ...live.relations]) };
+  return { live: new MysqlLiveQuery(source, analysis, inSnapshot), relations: relationsOf(heardOf(known)) };
 }
 
 /** Goes on when what it reads was altered, where it can be followed as before. */

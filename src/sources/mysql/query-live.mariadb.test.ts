@@ -124,6 +124,15 @@ describe.skipIf(!MARIADB_INSTALLED)("queries of MariaDB", () => {
       because: [expect.stringContaining("which foreign keys change (of_user)") as string],
     });
     const { triggers } = capture as { triggers: ReadonlySet<string> };
+    const start = await source.open([model("SELECT id, user_id FROM kids")], [], signal);
+    await database.sql(
+      "INSERT INTO users VALUES (1, 'Ann', NULL); INSERT INTO orders VALUES (1, 1, 1); INSERT INTO kids VALUES (1, 1)",
+    );
+    const { changes } = await readUntil(source, start.position, count(2));
+    expect(changes.map(({ op, relation }) => [op, relation.name, triggers.has(relation.id)])).toEqual([
+      ["touched", "users", true],
+      ["touched", "kids", true],
+    ]);
     expect([...triggers].filter((id) => !id.includes(" ")).toSorted()).toEqual([
       `${database.name}.kids`,
       `${database.name}.users`,

@@ -169,6 +169,10 @@ export class Replication implements AsyncDisposable {
       relationOf: (database, table) => versions.intern(relations.get(relationId(database, table))!),
       touchedBy: ({ database, table }) =>
         names.filter((one) => one.database === database && (table ?? one.name) === one.name).map(({ name }) => name),
+      watched: (database, table) => {
+        const relation = queries.definitions.get(relationId(database, table));
+        return relation === undefined ? null : versions.intern(relation);
+      },
       redefinedBy: (sql, database) => {
         if (queries.definitions.size === 0) return [];
         const ids = new Set(redefinedIn(sql, database).map((name) => relationId(name.database, name.table)));
