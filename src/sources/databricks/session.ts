@@ -113,9 +113,12 @@ export class Session implements AsyncDisposable {
       const session = await client.openSession({
         ...(catalog === undefined ? {} : { initialCatalog: catalog }),
         initialSchema: schema,
-        // A TIMESTAMP's text is in the session's time zone.
-        configuration: { TIMEZONE: "UTC", ANSI_MODE: "true" },
+        configuration: { ANSI_MODE: "true" },
       });
+      // A TIMESTAMP's text is in the session's time zone. A statement is refused where it is not understood; a configuration is not.
+      const set = await session.executeStatement("SET TIME ZONE 'UTC'");
+      await set.finished();
+      await set.close();
       return { client, session };
     } catch (error) {
       await client.close().catch(() => {});

@@ -258,6 +258,29 @@ test("keys of several columns, of every type that can be one, are read in order 
   expect(found.rows.length).toBe(3);
 });
 
+test("nested values are JSON with their nulls and microseconds; every session is in UTC", async () => {
+  await using at = await databricks();
+  const { fake, source } = at;
+  const columns = [
+    { name: "id", type: "int" },
+    { name: "s", type: "struct<a:int,b:timestamp>" },
+    { name: "v", type: "variant" },
+  ];
+  const model = table("shop.nested", ["id"]);
+  fake.warehouse.create("shop.nested", { columns, properties: LEGACY }).write({ insert: [["1", '{"a":null}', "[1]"]] });
+  const { rows, relation } = await source.snapshot(model, null, LIMIT, NEVER);
+  expect(rows).toEqual([["1", '{"a":null}', "[1]"]]);
+  expect(relation.columns.map(({ json }) => json)).toEqual(["number", "json", "json"]);
+  const select = fake.statements.at(-1)!;
+  expect(select).toContain("to_json(m.`s`, map('ignoreNullFields', 'false', 'timestampFormat', ");
+  expect(select).toContain("to_json(m.`v`)");
+  fake.endSessions();
+  await expect(source.lookup(model, [["1"]], NEVER)).rejects.toMatchObject({ code: "source.unreachable" });
+  expect((await source.lookup(model, [["1"]], NEVER)).rows).toHaveLength(1);
+  expect(fake.logins).toBe(2);
+  expect(fake.statements.filter((sql) => sql === "SET TIME ZONE 'UTC'")).toHaveLength(2);
+});
+
 test("a materialized view is followed where its changes can be read, and compared where not", async () => {
   await using at = await databricks();
   const { fake, source } = at;

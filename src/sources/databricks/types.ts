@@ -47,9 +47,14 @@ export function columnOf(name: string, type: string): Column {
   return { name, type: known, json, comparison, nullable: true };
 }
 
+/** Without these, fields that are NULL are left out, and instants lose their microseconds. */
+export const JSON_OPTIONS =
+  "map('ignoreNullFields', 'false', 'timestampFormat', 'yyyy-MM-dd\\\'T\\\'HH:mm:ss.SSSSSSXXX', 'timestampNTZFormat', 'yyyy-MM-dd\\\'T\\\'HH:mm:ss.SSSSSS')";
+
 /** SQL for a value's text. The session's time zone is UTC. */
 export function textSql(value: string, type: string): string {
-  if (isNested(type)) return `to_json(${value})`;
+  if (isNested(type))
+    return /^(variant|object)\b/.test(type) ? `to_json(${value})` : `to_json(${value}, ${JSON_OPTIONS})`;
   if (type === "binary") return `'\\\\x' || lower(hex(${value}))`;
   if (type === "timestamp") return `CAST(${value} AS STRING) || '+00'`;
   return `CAST(${value} AS STRING)`;

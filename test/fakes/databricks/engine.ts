@@ -1,5 +1,6 @@
 // SELECTs of Databricks over versioned tables, run by DuckDB: each table that one reads is made there as it was at its version.
 import { type DuckDBConnection, DuckDBInstance, LIST, listValue, VARCHAR } from "@duckdb/node-api";
+import { JSON_OPTIONS } from "../../../src/sources/databricks/types.ts";
 import type { DeltaColumn, DeltaTable, TextRow } from "./delta-table.ts";
 import { badSyntax, DatabricksRefusal, noTable } from "./refusal.ts";
 import { isWord, nameAt, type Token, tokensOf } from "./tokens.ts";
@@ -69,7 +70,8 @@ export class Engine {
   }
 
   async #select(sql: string, parameters: Readonly<Record<string, string>>): Promise<Result> {
-    const tokens = tokensOf(sql);
+    // DuckDB leaves nothing out of JSON, and has no options for it.
+    const tokens = tokensOf(sql.replaceAll(`, ${JSON_OPTIONS}`, ""));
     if (!isWord(tokens[0], "SELECT") && !isWord(tokens[0], "WITH")) throw badSyntax(tokens[0]?.value ?? "");
     const made: string[] = [];
     try {

@@ -49,6 +49,13 @@ export class FakeWarehouse implements Catalogue {
 
   async execute(sql: string, parameters: Readonly<Record<string, string>>): Promise<Result> {
     const tokens = tokensOf(sql);
+    // The fake's instants are in UTC whatever a session says; that each session says it, a test sees to.
+    if (isWord(tokens[0], "SET") && isWord(tokens[1], "TIME") && isWord(tokens[2], "ZONE"))
+      return {
+        columns: ["key", "value"],
+        types: ["string", "string"],
+        rows: [["spark.sql.session.timeZone", tokens[3]!.value]],
+      };
     if (!isWord(tokens[0], "DESCRIBE")) return this.#engine[0]!.run(sql, parameters);
     const what = tokens[1]?.value.toUpperCase();
     if (what === "QUERY") {
