@@ -25,19 +25,28 @@ function installed() {
   return spawnSync(node, ["--version"]).status === 0;
 }
 
-function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
+function run(command, args, env = process.env) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+    shell: process.platform === "win32",
+    env,
+  });
   if (result.status !== 0) {
     console.error(`tailrace: \`${command} ${args.join(" ")}\` failed (exit ${result.status ?? result.signal}).`);
     process.exit(1);
   }
 }
 
+// The project's Node comes first on PATH, so that child processes run it too.
+const env = { ...process.env, PATH: `${dirname(node)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}` };
+
 if (!installed()) {
   console.error("tailrace: installing dependencies (once for each lock file) …");
   // Not `npm ci`: it refuses a lock file without the optional binaries of every other platform, and not every
   // registry mirror has those. `install --no-save` follows the lock file and changes nothing in the checkout.
-  run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]);
+  const install = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  run("npm", install);
   // npm may leave install scripts out, by policy or by --ignore-scripts; the `node` package needs its own.
   if (spawnSync(node, ["--version"]).status !== 0) {
     run(process.execPath, [join(root, "node_modules", "node", "installArchSpecificPackage.js")]);
@@ -48,6 +57,8 @@ if (!installed()) {
     );
     process.exit(1);
   }
+  // An older Node leaves out optional packages that need a newer one, without a word; ours has them.
+  if (spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim() !== process.version) run("npm", install, env);
   writeFileSync(stamp, wanted);
 }
 
@@ -66,8 +77,6 @@ function binary(name) {
   return join(dir, typeof bin === "string" ? bin : bin[name]);
 }
 
-// The project's Node comes first on PATH, so that child processes run it too.
-const env = { ...process.env, PATH: `${dirname(node)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}` };
 const child = spawn(node, ["--disable-warning=ExperimentalWarning", ...args], { stdio: "inherit", env });
 // A terminal sends Ctrl-C to the whole group; a supervisor signals only us. The child decides when to stop.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
