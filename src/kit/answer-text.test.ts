@@ -54,3 +54,8 @@ test("it is short, one line, and nothing when there is nothing", () => {
 test("as it is, only where that was asked for", () => {
   expect(answerText("bad canary.person@example.org", [row], [], true)).toBe("bad canary.person@example.org");
 });
+
+test("a value of megabytes, without a space in it, is no obstacle", () => {
+  const large = delivery({ shape, values: ["1", "x".repeat(9_000_000), null, null, "secretly"] });
+  expect(answerText("too large: xxxxxxxx of secretly", [large], [], false)).toBe("too large: ▒ of ▒");
+});

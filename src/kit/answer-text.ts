@@ -20,7 +20,8 @@ export function answerText(
   if (start === "") return undefined;
   if (keepAsIs) return shorten(start);
   const secrets = [...sent, ...rows.flatMap(valuesOf)].map(folded).join("\n");
-  const words = new Set(secrets.match(/[\p{L}\p{N}]{4,}/gu) ?? []);
+  // Longer words are blanked for their length. Without a bound, one of megabytes overflows the stack.
+  const words = new Set(secrets.match(/[\p{L}\p{N}]{4,64}/gu) ?? []);
   const names = new Set(rows.flatMap(namesOf).flatMap((name) => folded(name).match(/[\p{L}\p{N}]+/gu) ?? []));
   return shorten(
     start

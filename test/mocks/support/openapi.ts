@@ -53,6 +53,7 @@ export async function loadDescription(
       const request: Request = {
         method,
         path: url,
+        query: queryOf(url),
         headers: {
           ...headers,
           ...(options.jsonTypes?.includes(contentType) === true && { "content-type": "application/json" }),
@@ -67,10 +68,23 @@ export async function loadDescription(
   };
 }
 
+/** By its names as they are: `page[size]` is one, and no object. A name that comes more than once has a list. */
+function queryOf(url: string): Record<string, string | string[]> {
+  const query: Record<string, string | string[]> = {};
+  const { searchParams } = new URL(url, "http://vendor");
+  for (const name of new Set(searchParams.keys())) {
+    const values = searchParams.getAll(name);
+    query[name] = values.length === 1 ? values[0]! : values;
+  }
+  return query;
+}
+
 type Node = Record<string, unknown>;
 
-/** `nullable` without a type makes ajv fail, and a body of another media type is not looked at. */
+/** `nullable` without a type makes ajv fail, a body of another media type is not looked at, and a query's numbers are texts. */
 function clean(node: Node, jsonTypes: readonly string[]): void {
+  if (node["in"] === "query" && (node["schema"] as Node | undefined)?.["type"] === "integer")
+    node["schema"] = { type: "string", pattern: "^-?\\d+$" };
   if ("nullable" in node && !("type" in node)) delete node["nullable"];
   for (const type of jsonTypes)
     if (type in node && !("application/json" in node)) node["application/json"] = node[type];
