@@ -155,6 +155,8 @@ class Pipe {
   #flow: Flow;
   /** When the last bytes that are held back may leave, by `performance.now()`. */
   #freeAtMs = 0;
+  /** In order; null: the end. What comes later waits behind them, also when they are late. */
+  readonly #held: { readonly chunk: Buffer | null; readonly atMs: number }[] = [];
 
   constructor(from: Socket, to: Socket, flow: Flow, count: (bytes: number) => void) {
     this.#from = from;
@@ -182,17 +184,31 @@ class Pipe {
     const free = Math.max(nowMs, this.#freeAtMs);
     if (flow.kind === "throttle") this.#freeAtMs = free + (chunk.length * 1000) / flow.bytesPerSecond;
     else if (flow.kind === "delay") this.#freeAtMs = Math.max(this.#freeAtMs, nowMs + flow.ms);
-    // Behind bytes that are still held back, everything waits its turn.
-    const waitMs = this.#freeAtMs - nowMs;
-    if (waitMs <= 0) {
+    if (this.#freeAtMs <= nowMs && this.#held.length === 0) {
       if (!this.#write(chunk)) this.#from.pause();
       return;
     }
     if (flow.kind === "throttle") this.#from.pause();
-    setTimeout(() => {
-      this.#write(chunk);
-      this.#resume();
-    }, waitMs);
+    this.#hold(chunk);
+  }
+
+  #hold(chunk: Buffer | null): void {
+    this.#held.push({ chunk, atMs: this.#freeAtMs });
+    if (this.#held.length === 1) this.#wait();
+  }
+
+  #wait(): void {
+    setTimeout(() => this.#release(), Math.max(0, this.#held[0]!.atMs - performance.now()));
+  }
+
+  #release(): void {
+    while (this.#held.length > 0 && this.#held[0]!.atMs <= performance.now()) {
+      const { chunk } = this.#held.shift()!;
+      if (chunk === null) this.#to.end();
+      else this.#write(chunk);
+    }
+    if (this.#held.length > 0) this.#wait();
+    this.#resume();
   }
 
   #write(chunk: Buffer): boolean {
@@ -205,6 +221,7 @@ class Pipe {
 
   #end(): void {
     if (this.#flow.kind === "black-hole") return;
-    setTimeout(() => this.#to.end(), Math.max(0, this.#freeAtMs - performance.now()));
+    if (this.#held.length === 0) this.#to.end();
+    else this.#hold(null);
   }
 }
