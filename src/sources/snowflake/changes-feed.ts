@@ -182,7 +182,7 @@ export class ChangesFeed implements ModelFeed {
 
   async #describeAgain(signal: AbortSignal): Promise<Described> {
     const { session, versions, model, source } = this.#options;
-    this.#described = await describeModel(session, versions, model, source, signal);
+    this.#described = await describeModel(session, versions, model, source, signal, this.#described);
     return this.#described;
   }
 

@@ -105,12 +105,12 @@ export function textSql({ name, type, scale }: ResultColumn): string {
 export function valueSql({ type, precision, scale }: ResultColumn): string {
   switch (type) {
     case "fixed":
-      return `?::NUMBER(${precision},${scale})`;
+      return `CAST(? AS NUMBER(${precision},${scale}))`;
     case "text":
       return "?";
     case "binary":
       return "TO_BINARY(SUBSTR(?, 3), 'HEX')";
     default:
-      return `?::${type.toUpperCase()}`;
+      return `CAST(? AS ${type.toUpperCase()})`;
   }
 }

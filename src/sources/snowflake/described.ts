@@ -22,22 +22,30 @@ export function label(model: Model): string {
   return `model \`${model.name}\``;
 }
 
-/** Runs nothing: what the result would look like, and which columns are declared as primary key. */
+/**
+ * Runs nothing: what the result would look like, and which columns are declared as primary key. `known`: as it was; then only columns are looked
+ * at again.
+ */
 export async function describeModel(
   session: SnowflakeSession,
   versions: RelationVersions,
   model: Model,
   table: ObjectName | null,
   signal: AbortSignal,
+  known: Described | null = null,
 ): Promise<Described> {
   const what = label(model);
   const from = table === null ? `(\n${(model as { sql: string }).sql}\n)` : sqlName(table);
   const { columns } = await session.run(`SELECT * FROM ${from}`, { what, describeOnly: true, signal });
-  const declared = model.key ?? (await primaryKey(session, table!, what, signal));
+  const declared = model.key ?? keyIn(known) ?? (await primaryKey(session, table!, what, signal));
   if (declared.length === 0)
     throw new TailraceError("source.model", `${what}: ${table!.name} has no primary key; give the model a \`key\``);
   const key = declared.map((name) => placeOf(columns, name, what));
   return { relation: relationOf(versions, columns, key, model, table), columns, from };
+}
+
+function keyIn(known: Described | null): string[] | null {
+  return known && known.relation.key.map((place) => known.relation.columns[place]!.name);
 }
 
 export function relationOf(
