@@ -7,7 +7,8 @@ import type { Values } from "../../src/contracts/values.ts";
 import { BigQueryWarehouse } from "../../src/sources/bigquery/bigquery-warehouse.ts";
 import connector from "../../src/sources/bigquery/index.ts";
 import { settings } from "../../src/sources/bigquery/settings.ts";
-import { type BigQueryServer, PROJECT } from "../fakes/bigquery/server.ts";
+import { PROJECT } from "../fakes/bigquery/project.ts";
+import type { BigQueryServer } from "../fakes/bigquery/server.ts";
 
 export const NEVER = new AbortController().signal;
 export const LIMIT: ChunkLimit = { rows: 1000, bytes: 1_000_000 };

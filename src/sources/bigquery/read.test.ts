@@ -162,6 +162,19 @@ it("bills a query once whose answer was lost", async () => {
   expect(server.faults.done).toBe(true);
 });
 
+it("goes on when the service comes back, with what it kept of a query's results", async () => {
+  await using server = await shop();
+  await server.insert("shop.users", ...Array.from({ length: 250 }, (_, id) => ({ id: String(id), name: "a" })));
+  await using source = bigquerySource(server);
+  await source.open([users], [], NEVER);
+  const first = await source.snapshot(users, null, { ...LIMIT, rows: 50 }, NEVER);
+  await server.restart();
+  server.faults.add(() => true, { kind: "refused" });
+  const rest = await source.snapshot(users, first.next, { ...LIMIT, rows: 50 }, NEVER);
+  expect([first.rows.length, rest.rows.length]).toEqual([50, 50]);
+  expect(server.billed.filter(({ sql }) => sql.includes("SYSTEM_TIME"))).toHaveLength(1);
+});
+
 it("waits for a query that takes long", async () => {
   await using server = await shop();
   await using source = bigquerySource(server);

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FeedCommit, FeedHarness, FeedTestRow } from "../../conformance/feed-source.ts";
-import { BigQueryServer, PROJECT } from "./server.ts";
+import { PROJECT } from "./project.ts";
+import { BigQueryServer } from "./server.ts";
 import type { Values, Write } from "./store.ts";
 
 const FIELDS = [

@@ -1,9 +1,11 @@
 // GoogleSQL as DuckDB's: tables become what they were at some time, or what changed in them; functions get DuckDB's names. What is not known here
 // is refused as BigQuery refuses what it does not know.
+import { catalogue, refuseChanges } from "./catalogue.ts";
 import { invalidQuery, notFound } from "./errors.ts";
 import { columnsOf, FOREVER, quoted, type Store, type Table } from "./store.ts";
 import { type Token, tokensOf } from "./tokens.ts";
 import { castType } from "./types.ts";
+import { CLAUSES, FUNCTIONS, KEYWORDS } from "./words.ts";
 
 export interface Translated {
   readonly sql: string;
@@ -23,38 +25,6 @@ export interface QueryContext {
   readonly authorize: (table: Table, past: boolean) => void;
   readonly timeTravelUs: bigint;
 }
-
-const DAY_US = 86_400_000_000n;
-
-/** By DuckDB's name; null: the same. */
-const FUNCTIONS: Readonly<Record<string, string | null>> = {
-  IF: "bq_if",
-  TO_JSON_STRING: "bq_json",
-  UNIX_MICROS: "epoch_us",
-  TIMESTAMP_MICROS: "make_timestamptz",
-  TO_HEX: "bq_hex",
-  "SAFE.FROM_HEX": "unhex",
-  STRING: "bq_string",
-  ST_ASTEXT: "bq_same",
-  JSON_VALUE: "json_extract_string",
-  JSON_QUERY_ARRAY: "bq_json_array",
-  SUBSTR: null,
-  CONCAT: "bq_concat",
-  MAX: null,
-  MIN: null,
-  SUM: null,
-  COUNT: null,
-  AVG: null,
-  COALESCE: null,
-  UPPER: null,
-  LOWER: null,
-  SAFE_CAST: "TRY_CAST",
-  CAST: "CAST",
-};
-
-/** Words before `(` that are no functions. */
-const CLAUSES =
-  /^(SELECT|FROM|JOIN|ON|WHERE|AND|OR|NOT|IN|AS|OVER|BY|USING|EXISTS|UNION|ALL|DISTINCT|WHEN|THEN|ELSE|CASE|HAVING|TABLE|WITH|BETWEEN|SELECT)$/i;
 
 export async function translate(sql: string, context: QueryContext): Promise<Translated> {
   return new Translation(sql, context).run();
@@ -139,9 +109,9 @@ class Translation {
   }
 
   async #relation(path: readonly string[], time: bigint | null): Promise<string> {
-    const { now, timeTravelUs, authorize } = this.#context;
+    const { store, now, timeTravelUs, authorize } = this.#context;
     const view = path.findIndex((part) => part.toUpperCase() === "INFORMATION_SCHEMA");
-    if (view >= 0) return this.#catalogue(path[view - 1]!, path[view + 1]!.toUpperCase());
+    if (view >= 0) return catalogue(store, path[view - 1]!, path[view + 1]!.toUpperCase());
     const table = this.#table(path);
     authorize(table, time !== null);
     if (table.type === "VIEW" || table.type === "MATERIALIZED_VIEW") {
@@ -203,19 +173,6 @@ class Translation {
     // Both process all that was written in that time.
     this.#reads.push(rows);
     this.#out.push(`(${rows}${types}) AS ${quoted(this.#alias() ?? name)}`);
-  }
-
-  #catalogue(dataset: string, view: string): string {
-    const tables = [...this.#context.store.tables.values()].filter(({ name }) => name.startsWith(`${dataset}.`));
-    const rows = tables.map((table) => {
-      const name = `'${table.name.slice(dataset.length + 1)}'`;
-      if (view === "TABLES") return `(${name}, ${table.upserted ? "now()" : "NULL"})`;
-      return `(${name}, 'enable_change_history', ${table.historySince === null ? "NULL" : "'true'"})`;
-    });
-    if (view !== "TABLES" && view !== "TABLE_OPTIONS") throw notFound(`Table ${dataset}.INFORMATION_SCHEMA.${view}`);
-    const columns =
-      view === "TABLES" ? "table_name, upsert_stream_apply_watermark" : "table_name, option_name, option_value";
-    return `SELECT * FROM (VALUES ${rows.join(", ")}) AS v(${columns}) WHERE ${view === "TABLES" ? "true" : "option_value IS NOT NULL"}`;
   }
 
   #table(path: readonly string[]): Table {
@@ -330,9 +287,6 @@ class Translation {
   }
 }
 
-const KEYWORDS =
-  /^(WHERE|JOIN|LEFT|RIGHT|INNER|CROSS|FULL|ON|ORDER|GROUP|HAVING|LIMIT|UNION|FOR|USING|WINDOW|QUALIFY)$/i;
-
 function rendered({ kind, text }: Token): string {
   switch (kind) {
     case "name":
@@ -344,25 +298,4 @@ function rendered({ kind, text }: Token): string {
     default:
       return text;
   }
-}
-
-/** What only CHANGES demands. */
-function refuseChanges(table: Table, start: bigint, end: bigint): void {
-  // The table's option `enable_change_history` must be TRUE. That it must have been so since `start` is our reading.
-  if (table.historySince === null || start < table.historySince)
-    throw invalidQuery(
-      `CHANGES requires enable_change_history on table ${table.name} for the whole of the time range at [1:1]`,
-    );
-  // A day is the longest range between its two arguments.
-  if (end - start > DAY_US) throw invalidQuery("CHANGES: the time range must not be longer than one day at [1:1]");
-  // It cannot be used on a table that a multi-statement transaction changed within the range.
-  if (table.transactions.some((at) => at >= start && at < end))
-    throw invalidQuery(
-      `CHANGES is not supported on table ${table.name} with a multi-statement transaction in the time range at [1:1]`,
-    );
-  // Nor on one that is written to by change data capture (upserts through the Storage Write API).
-  if (table.upserted)
-    throw invalidQuery(
-      `CHANGES is not supported on table ${table.name}, which is written to by change data capture at [1:1]`,
-    );
 }

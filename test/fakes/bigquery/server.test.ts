@@ -2,7 +2,8 @@
 import { BigQuery, type BigQueryOptions } from "@google-cloud/bigquery";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BigQueryFault } from "./errors.ts";
-import { BigQueryServer, PROJECT } from "./server.ts";
+import { PROJECT } from "./project.ts";
+import { BigQueryServer } from "./server.ts";
 
 const FIELDS = [
   { name: "id", type: "INT64" },

@@ -2,10 +2,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { HttpFaults } from "../http-faults.ts";
-import { accessDenied, BigQueryFault, invalidQuery, notFound } from "./errors.ts";
-import { type QueryContext, translate } from "./query.ts";
-import { type Result, Store, type Table, type Values, type Write } from "./store.ts";
-import { apiText, type Field, resultType } from "./types.ts";
+import { BigQueryFault, notFound } from "./errors.ts";
+import { BigQueryProject, type Parameters, PROJECT } from "./project.ts";
+import { Store } from "./store.ts";
 
 export interface BigQueryRequest {
   readonly method: string;
@@ -17,6 +16,12 @@ export interface BigQueryRequest {
 
 type Body = Record<string, unknown>;
 
+interface QueryBody {
+  readonly query: string;
+  readonly maximumBytesBilled?: string;
+  readonly queryParameters?: readonly { readonly name: string; readonly parameterValue: { readonly value?: string } }[];
+}
+
 interface Job {
   readonly sql: string;
   readonly result: { readonly schema: object; readonly rows: readonly (string | null)[][] } | BigQueryFault;
@@ -25,13 +30,6 @@ interface Job {
   waits: number;
 }
 
-interface QueryBody {
-  readonly query: string;
-  readonly maximumBytesBilled?: string;
-  readonly queryParameters?: readonly { readonly name: string; readonly parameterValue: { readonly value?: string } }[];
-}
-
-export const PROJECT = "test-project";
 const TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token";
 /** Of each table that a query reads, 10 MB are billed at the least: https://cloud.google.com/bigquery/pricing */
 const LEAST_BYTES = 10_485_760n;
@@ -45,18 +43,12 @@ const RESULT_PARAMETERS = new Set([
   "prettyPrint",
 ]);
 
-export class BigQueryServer implements AsyncDisposable {
-  readonly store: Store;
+export class BigQueryServer extends BigQueryProject {
   readonly faults = new HttpFaults<BigQueryRequest, BigQueryFault>();
   /** Queries that read a table, as they came, and the bytes that they were billed for. */
   readonly billed: { readonly sql: string; readonly bytes: bigint }[] = [];
   /** Requests as they came: `GET /datasets/shop/tables/users`. */
   readonly requests: string[] = [];
-  /** `dataset.table` that may not be read. */
-  readonly denied = new Set<string>();
-  /** Whether the reader may see the past of tables that have row access policies. */
-  overridesPolicies = false;
-  maxTimeTravelHours = 168;
   /** Whether requests need a token of {@link tokens}. */
   authenticates = false;
   /** Tokens that were given out. */
@@ -69,12 +61,9 @@ export class BigQueryServer implements AsyncDisposable {
   readonly #valid = new Set<string>();
   #server: Server;
   #port = 0;
-  #offsetUs = 0n;
-  #lastUs = 0n;
-  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(store: Store) {
-    this.store = store;
+    super(store);
     this.#server = this.#made();
   }
 
@@ -86,84 +75,6 @@ export class BigQueryServer implements AsyncDisposable {
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
-  }
-
-  /** µs since the epoch, never twice the same. */
-  now(): bigint {
-    const us = BigInt(Math.floor((performance.timeOrigin + performance.now()) * 1000)) + this.#offsetUs;
-    this.#lastUs = us > this.#lastUs ? us : this.#lastUs + 1n;
-    return this.#lastUs;
-  }
-
-  /** Time passes. */
-  advance(ms: number): void {
-    this.#offsetUs += BigInt(ms) * 1000n;
-  }
-
-  create(
-    name: string,
-    fields: readonly Field[],
-    options: {
-      readonly history?: boolean;
-      readonly key?: readonly string[];
-      readonly type?: Table["type"];
-      readonly sql?: string;
-    } = {},
-  ): Promise<Table> {
-    const { history = true, key = [], type = "TABLE", sql = "" } = options;
-    return this.#inTurn(() => this.store.create({ name, fields, primaryKey: key, history, type, sql }, this.now()));
-  }
-
-  drop(name: string): void {
-    this.store.tables.delete(name);
-  }
-
-  /** One commit. `at`: a time of before, when it took place; it is visible only from now on. */
-  write(name: string, writes: readonly Write[], at?: bigint): Promise<bigint> {
-    return this.#inTurn(async () => {
-      const us = at ?? this.now();
-      await this.store.commit(this.table(name), writes, us);
-      return us;
-    });
-  }
-
-  insert(name: string, ...rows: readonly Values[]): Promise<bigint> {
-    return this.write(
-      name,
-      rows.map((row) => ({ insert: row })),
-    );
-  }
-
-  /** `BEGIN TRANSACTION; … COMMIT TRANSACTION`. */
-  async transaction(name: string, writes: readonly Write[]): Promise<void> {
-    this.table(name).transactions.push(await this.write(name, writes));
-  }
-
-  /** `tabledata.insertAll`: rows are there at once; the table's `lastModifiedTime` says nothing of them. */
-  async stream(name: string, ...rows: readonly Values[]): Promise<void> {
-    const table = this.table(name);
-    const { modifiedUs } = table;
-    await this.insert(name, ...rows);
-    table.modifiedUs = modifiedUs;
-    table.streamed += rows.length;
-  }
-
-  /** `ALTER TABLE … SET OPTIONS (enable_change_history = …)`. */
-  setHistory(name: string, on: boolean): void {
-    const table = this.table(name);
-    table.historySince = on ? this.now() : null;
-    table.modifiedUs = this.now();
-  }
-
-  table(name: string): Table {
-    const table = this.store.tables.get(name);
-    if (table === undefined) throw notFound(`Table ${PROJECT}:${name}`);
-    return table;
-  }
-
-  /** What a query gives, in texts. */
-  async rows(sql: string): Promise<(string | null)[][]> {
-    return this.#inTurn(async () => textsOf(await this.#run(sql, {})));
   }
 
   /** Answers of queries that ran are not kept any more. */
@@ -182,10 +93,9 @@ export class BigQueryServer implements AsyncDisposable {
     await this.#listen(this.#port);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
-    await this.#turn.catch(() => {});
-    this.store.close();
+    await super[Symbol.asyncDispose]();
   }
 
   #made(): Server {
@@ -236,7 +146,7 @@ export class BigQueryServer implements AsyncDisposable {
           "Error encountered during execution. Retrying may solve the problem.",
         );
       if (fault?.kind === "answer") throw fault.answer;
-      answer = await this.#inTurn(() => this.#answer(asked, url.searchParams, body));
+      answer = await this.inTurn(() => this.#answer(asked, url.searchParams, body));
     } catch (error) {
       if (!(error instanceof BigQueryFault)) throw error;
       ({ status } = error);
@@ -271,8 +181,8 @@ export class BigQueryServer implements AsyncDisposable {
     if (collection === "datasets" && third === "tables") {
       const [table = "", action] = name!.split(":");
       return action === "testIamPermissions"
-        ? this.#permissions(`${id}.${table}`, body)
-        : this.#resource(this.table(`${id}.${table}`));
+        ? this.permissions(`${id}.${table}`, (body as { permissions: readonly string[] }).permissions)
+        : this.resource(this.table(`${id}.${table}`));
     }
     throw notFound(path);
   }
@@ -302,7 +212,7 @@ export class BigQueryServer implements AsyncDisposable {
   }
 
   async #dryRun(query: QueryBody): Promise<object> {
-    const { fields, tables, bytes } = await this.#planned(query);
+    const { fields, tables, bytes } = await this.planned(query.query, parametersOf(query));
     return {
       kind: "bigquery#job",
       jobReference: { projectId: PROJECT, location: "US" },
@@ -323,7 +233,7 @@ export class BigQueryServer implements AsyncDisposable {
   async #job(query: QueryBody): Promise<Job> {
     let bytes = 0n;
     try {
-      const planned = await this.#planned(query);
+      const planned = await this.planned(query.query, parametersOf(query));
       ({ bytes } = planned);
       const billed = bytes > LEAST_BYTES ? bytes : LEAST_BYTES;
       if (planned.reads > 0) {
@@ -336,7 +246,7 @@ export class BigQueryServer implements AsyncDisposable {
           );
         this.billed.push({ sql: query.query, bytes: billed });
       }
-      const rows = textsOf(await this.#run(query.query, parametersOf(query)));
+      const rows = await this.run(query.query, parametersOf(query));
       return {
         sql: query.query,
         bytes,
@@ -385,111 +295,10 @@ export class BigQueryServer implements AsyncDisposable {
       ...(to < rows.length ? { pageToken: String(to) } : {}),
     };
   }
-
-  #permissions(name: string, body: Body): object {
-    const asked = (body as { permissions: readonly string[] }).permissions;
-    const held = asked.filter((each) =>
-      each.endsWith("overrideTimeTravelRestrictions") ? this.overridesPolicies : !this.denied.has(name),
-    );
-    return held.length === 0 ? {} : { permissions: held };
-  }
-
-  #resource(table: Table): object {
-    const [datasetId, tableId] = table.name.split(".");
-    const isStored = table.type === "TABLE";
-    return {
-      id: `${PROJECT}:${table.name}`,
-      tableReference: { projectId: PROJECT, datasetId, tableId },
-      type: table.type,
-      location: "US",
-      schema: { fields: table.fields.map((field) => ({ mode: "NULLABLE", ...field })) },
-      creationTime: String(table.createdUs / 1000n),
-      lastModifiedTime: String(table.modifiedUs / 1000n),
-      ...(isStored ? { numRows: "0", numBytes: "0" } : {}),
-      ...(table.streamed > 0
-        ? { streamingBuffer: { estimatedRows: String(table.streamed), estimatedBytes: String(table.streamed * 100) } }
-        : {}),
-      ...(table.primaryKey.length > 0 ? { tableConstraints: { primaryKey: { columns: table.primaryKey } } } : {}),
-      ...(table.expirationMs === null ? {} : { timePartitioning: { type: "DAY", expirationMs: table.expirationMs } }),
-      ...(table.requiresFilter ? { requirePartitionFilter: true } : {}),
-    };
-  }
-
-  async #planned(query: QueryBody) {
-    const context = this.#context(parametersOf(query));
-    const { sql, tables, reads } = await translate(query.query, context);
-    const parameters = used(sql, context.parameters);
-    const { names, types } = await this.store.run(`SELECT * FROM (${sql}) LIMIT 0`, parameters);
-    let bytes = 0n;
-    for (const each of reads) {
-      const [row] = (
-        await this.store.run(`SELECT CAST(coalesce(sum(strlen(CAST(r AS VARCHAR))), 0) AS VARCHAR) FROM (${each}) AS r`)
-      ).rows;
-      bytes += BigInt(row![0] as string);
-    }
-    const fields = names.map((name, index): Field => ({
-      name,
-      type: resultType(types[index]!),
-      mode: "NULLABLE",
-      ...declared([...tables], name),
-    }));
-    return { fields, tables: [...tables], bytes, reads: reads.length };
-  }
-
-  async #run(sql: string, parameters: Record<string, string | null>): Promise<Result> {
-    const context = this.#context(parameters);
-    const translated = await translate(sql, context);
-    return this.store.run(translated.sql, used(translated.sql, parameters));
-  }
-
-  #context(parameters: Record<string, string | null>): QueryContext {
-    return {
-      store: this.store,
-      project: PROJECT,
-      now: this.now(),
-      parameters,
-      timeTravelUs: BigInt(this.maxTimeTravelHours) * 3_600_000_000n,
-      authorize: ({ name, policies }, past) => {
-        if (this.denied.has(name))
-          throw accessDenied(
-            `Table ${PROJECT}:${name}: User does not have permission to query table ${PROJECT}:${name}, or perhaps it does not exist.`,
-          );
-        // The past is for the table's administrators: https://docs.cloud.google.com/bigquery/docs/change-history
-        if (past && policies && !this.overridesPolicies)
-          throw accessDenied(
-            `Table ${PROJECT}:${name}: bigquery.rowAccessPolicies.overrideTimeTravelRestrictions is required`,
-          );
-      },
-    };
-  }
-
-  /** One at a time: what a query sees is what was committed before it began. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => {});
-    return done;
-  }
 }
 
-function textsOf({ rows, types }: Result): (string | null)[][] {
-  return rows.map((row) => row.map((value, index) => apiText(value, types[index]!)));
-}
-
-/** DuckDB does not know all of BigQuery's types; a column that is called like one of a table that is read has its type. */
-function declared(tables: readonly Table[], name: string): Pick<Field, "type" | "mode"> | Record<string, never> {
-  const field = tables.flatMap(({ fields }) => fields).find((each) => each.name === name);
-  return field === undefined ? {} : { type: field.type, ...(field.mode === undefined ? {} : { mode: field.mode }) };
-}
-
-function parametersOf({ queryParameters = [] }: QueryBody): Record<string, string | null> {
+function parametersOf({ queryParameters = [] }: QueryBody): Parameters {
   return Object.fromEntries(queryParameters.map(({ name, parameterValue }) => [name, parameterValue.value ?? null]));
-}
-
-/** BigQuery takes parameters that the query does not use; DuckDB does not. */
-function used(sql: string, parameters: Record<string, string | null>): Record<string, string | null> {
-  for (const [, name] of sql.matchAll(/\$([A-Za-z_]\w*)/g))
-    if (!Object.hasOwn(parameters, name!)) throw invalidQuery(`Query parameter '${name}' not found at [1:1]`);
-  return Object.fromEntries(Object.entries(parameters).filter(([name]) => sql.includes(`$${name}`)));
 }
 
 function sqlIn(body: Body): string {
