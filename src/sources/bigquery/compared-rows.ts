@@ -6,7 +6,7 @@ import { asSourceError } from "./errors.ts";
 import type { DryRun, Jobs, ResultPage } from "./jobs.ts";
 import { nameOf, stateOf, type Described, type TableMetadata, type Tables } from "./tables.ts";
 import type { TablePlace } from "./names.ts";
-import { cursorParameters, within } from "./row-pages.ts";
+import { cursorParameters, keyParameter, within } from "./row-pages.ts";
 import { lookupSql, rowsOf, rowsSql } from "./statements.ts";
 
 export interface ComparedRowsOptions {
@@ -63,7 +63,7 @@ export class ComparedRows implements ModelRows {
     const { relation, shape } = await this.described(signal);
     const sql = lookupSql(rowsOf(this.#options.sql), shape);
     const rows = [];
-    for await (const page of this.#pages(sql, { keys: JSON.stringify(keys) }, signal)) rows.push(...page.rows);
+    for await (const page of this.#pages(sql, { keys: keyParameter(keys) }, signal)) rows.push(...page.rows);
     return { relation, rows, next: null };
   }
 

@@ -1,5 +1,5 @@
 import type { Relation } from "../../contracts/relation.ts";
-import type { ChunkLimit, Cursor } from "../../contracts/source.ts";
+import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
 import type { RowPage } from "../../kit/feed/model-feed.ts";
 import type { ResultPage, TextRow } from "./jobs.ts";
 
@@ -33,7 +33,12 @@ function keyOf(row: TextRow, { key }: Relation): Cursor {
   return key.map((place) => row[place] ?? "");
 }
 
-/** The parameters `k0`, `k1` … */
+/** The parameter `after` of `rowsSql`. */
 export function cursorParameters(after: Cursor | null): Readonly<Record<string, string>> {
-  return Object.fromEntries((after ?? []).map((text, index) => [`k${index}`, text]));
+  return after === null ? {} : { after: keyParameter(after) };
+}
+
+/** Keys as JSON. The client library would put the project's name for `{{projectId}}` in any text of a request. */
+export function keyParameter(keys: Cursor | readonly KeyValues[]): string {
+  return JSON.stringify(keys).replaceAll("{", "\\u007b");
 }

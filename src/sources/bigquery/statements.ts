@@ -48,10 +48,10 @@ FROM ${history}(TABLE ${sqlName(place)}, ${instant(start)}, ${instant(end)}) AS 
 ORDER BY changed_at, ${order}, ${all}`;
 }
 
-/** `isAfter`: rows behind the key whose texts are the parameters `k0`, `k1` … */
+/** `isAfter`: rows behind the key whose texts are in the parameter `after`, a JSON array. */
 export function rowsSql(from: string, shape: Shape, isAfter: boolean): string {
   const key = keyNames(shape);
-  const values = shape.key.map((place, index) => valueSql(`@k${index}`, shape.fields[place]!));
+  const values = shape.key.map((place, index) => valueSql(`JSON_VALUE(@after, '$[${index}]')`, shape.fields[place]!));
   const behind = key.map((column, index) => {
     const equal = key.slice(0, index).map((each, at) => `${each} = ${values[at]} AND `);
     return `(${equal.join("")}${column} > ${values[index]})`;

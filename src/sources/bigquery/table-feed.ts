@@ -7,7 +7,7 @@ import type { Clock } from "./clock.ts";
 import { asSourceError, Refusal } from "./errors.ts";
 import type { JobOptions, Jobs, ResultPage } from "./jobs.ts";
 import type { TablePlace } from "./names.ts";
-import { cursorParameters, within } from "./row-pages.ts";
+import { cursorParameters, keyParameter, within } from "./row-pages.ts";
 import { changesSql, DAY_US, type History, keepHistory, lookupSql, rowsSql, tableAt } from "./statements.ts";
 import { type Described, nameOf, type TableMetadata, type Tables } from "./tables.ts";
 import type { TableWatch } from "./table-watch.ts";
@@ -92,7 +92,7 @@ export class TableFeed implements ModelFeed {
     const rows = [];
     for await (const page of this.#pages(
       sql,
-      { location: table.location, parameters: { keys: JSON.stringify(keys) } },
+      { location: table.location, parameters: { keys: keyParameter(keys) } },
       signal,
     ))
       rows.push(...page.rows);

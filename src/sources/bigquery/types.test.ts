@@ -16,6 +16,7 @@ const VALUES: readonly (readonly [string, string, string])[] = [
   ["FLOAT64", "3", "3.0"],
   ["BOOL", "true", "true"],
   ["STRING", "žluť 😀 'quoted' \\ \n", "žluť 😀 'quoted' \\ \n"],
+  ["STRING", "{{projectId}}", "{{projectId}}"],
   ["STRING", "", ""],
   ["BYTES", "00ff10", "\\x00ff10"],
   ["TIMESTAMP", "2026-01-31 12:00:00.123456+00", "2026-01-31 12:00:00.123456+00"],
@@ -63,8 +64,8 @@ it("names its types to destinations, and says how they go to JSON", async () => 
   const kinds = new Map(columns.map(({ name, type, json }) => [name, `${type} ${String(json)}`]));
   expect(kinds.get("id")).toBe("bigint number");
   expect(kinds.get("v1")).toBe("numeric(38,9) number");
-  expect(kinds.get("v9")).toBe("bytea string");
-  expect(kinds.get("v10")).toBe("timestamp with time zone string");
+  expect(kinds.get("v10")).toBe("bytea string");
+  expect(kinds.get("v11")).toBe("timestamp with time zone string");
   expect(kinds.get("list")).toBe("json json");
   expect(kinds.get("place")).toBe("text string");
 });
