@@ -33,12 +33,12 @@ export class Seam {
     return this.#users > 0 || this.#admitted.length > 0;
   }
 
-  /** How many delivered transactions are noted. When it is large, any chunk (even an empty one) clears it. */
+  /** How many delivered transactions are noted. When it is large, any chunk (even an empty one) of the only reader clears it. */
   get noted(): number {
     return this.#delivered.size;
   }
 
-  /** Begins to note what the stream delivers. Each call needs one of {@link end}. */
+  /** A reader begins, whose chunks are read one after the other: what the stream delivers is noted. Each call needs one of {@link end}. */
   begin(): void {
     this.#users += 1;
   }
@@ -90,8 +90,10 @@ export class Seam {
   admit(chunk: SnapshotChunk, keys: readonly string[]): { fresh: ReadonlySet<string>; stale: readonly string[] } {
     const overtaken = new Map<string, boolean>();
     for (const [transaction, changed] of this.#delivered) {
-      if (chunk.sees(transaction)) this.#delivered.delete(transaction);
-      else for (const [key, partial] of changed) overtaken.set(key, partial || (overtaken.get(key) ?? false));
+      if (chunk.sees(transaction)) {
+        // Each snapshot of one reader sees what the one before saw; a chunk that another is still waiting for may not.
+        if (this.#users === 1) this.#delivered.delete(transaction);
+      } else for (const [key, partial] of changed) overtaken.set(key, partial || (overtaken.get(key) ?? false));
     }
     const fresh = new Set<string>();
     const stale: string[] = [];
