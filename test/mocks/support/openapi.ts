@@ -44,7 +44,7 @@ export async function loadDescription(
     // Descriptions are seldom flawless by the standard's own schema.
     quick: true,
     coerceTypes: false,
-    ajvOpts: { strict: false },
+    ajvOpts: { strict: false, validateFormats: false },
   });
   await backend.init();
   return {
