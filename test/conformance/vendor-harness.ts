@@ -1,6 +1,7 @@
 import type { Prng } from "../support/prng.ts";
 import type { RowTexts, State } from "../support/oracle.ts";
 import type { Description, ValidatedRequest } from "../mocks/support/openapi.ts";
+import type { VendorCase } from "./vendor-rows.ts";
 import type { MockAnswer, MockRequest, MockVendor } from "../mocks/support/mock.ts";
 
 /**
@@ -35,6 +36,8 @@ export interface VendorHarness {
   /** Answers that say nothing of any row, as the vendor would never give them. Default: an empty JSON object, and an empty body. */
   readonly silent?: readonly MockAnswer[];
   readonly description?: VendorDescription;
+  /** Which cases are worth it, where another harness of the object has them all. Default: every one. */
+  readonly cases?: (of: VendorCase) => boolean;
   readonly waived: Partial<Record<"poison" | "unaccounted" | "rotation" | "unknown field" | "oversize", string>>;
   /** `secret`: to be part of every secret of the settings. */
   start(secret: string): Promise<VendorCounterpart>;

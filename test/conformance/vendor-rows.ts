@@ -15,13 +15,14 @@ export interface VendorCase {
 export function casesOf(connector: DestinationConnector, harness: VendorHarness): readonly VendorCase[] {
   const objects = connector.guide?.objects ?? [];
   const declared = objects.find(({ name }) => name === harness.object) ?? objects.at(harness.object === null ? 0 : -1)!;
-  return declared.modes.flatMap((mode): VendorCase[] => {
+  const all = declared.modes.flatMap((mode): VendorCase[] => {
     if (mode !== "mirror") return [{ mode, onDelete: { kind: "ignore" } }];
     return declared.deletes.flatMap((kind): VendorCase[] => {
       if (kind !== "archive") return [{ mode, onDelete: { kind } }];
       return harness.archive === undefined ? [] : [{ mode, onDelete: { kind, fields: harness.archive.fields } }];
     });
   });
+  return all.filter((of) => harness.cases?.(of) ?? true);
 }
 
 export interface VendorHistory {

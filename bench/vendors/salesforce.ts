@@ -1,0 +1,71 @@
+import salesforce from "../../src/destinations/salesforce/index.ts";
+import type { BenchVendor } from "./vendor.ts";
+
+const RECORD = '{"attributes":';
+
+const TYPES: Readonly<Record<string, string>> = {
+  Ext__c: "string",
+  Name: "string",
+  City__c: "string",
+  Plan__c: "picklist",
+  Revenue__c: "currency",
+  Seats__c: "double",
+  Active__c: "boolean",
+  Since__c: "date",
+  Seen__c: "datetime",
+  Note__c: "textarea",
+};
+const FIELDS = Object.entries(TYPES).map(([name, type]) => ({
+  name,
+  type,
+  createable: true,
+  updateable: true,
+  nillable: type !== "boolean",
+  externalId: name === "Ext__c",
+}));
+
+const vendor: BenchVendor = {
+  connector: salesforce,
+  settings: (url) => ({
+    login_url: "https://acme.my.salesforce.com",
+    client_id: "app",
+    client_secret: "s",
+    base_url: url,
+    allow_private: true,
+  }),
+  object: "Account",
+  columns: {
+    Ext__c: "text",
+    Name: "text",
+    City__c: "text",
+    Plan__c: "text",
+    Revenue__c: "numeric",
+    Seats__c: "bigint",
+    Active__c: "boolean",
+    Since__c: "date",
+    Seen__c: "timestamp with time zone",
+    Note__c: "text",
+  },
+  row: (n) => ({
+    Ext__c: `account-${n}`,
+    Name: `Company ${n % 5003}`,
+    City__c: "Zürich",
+    Plan__c: n % 3 === 0 ? "pro" : "free",
+    Revenue__c: `${n % 10_000}.${10 + (n % 90)}`,
+    Seats__c: String(n % 50),
+    Active__c: n % 2 === 0 ? "true" : "false",
+    Since__c: "2014-02-28",
+    Seen__c: "2026-01-02 03:04:05.123456+00",
+    Note__c: n % 7 === 0 ? null : 'said "hello" and left',
+  }),
+  answer({ url, body }) {
+    if (url.endsWith("/token")) return { status: 200, body: '{"access_token":"00D!1"}', rows: 0 };
+    if (url.endsWith("/describe")) return { status: 200, body: JSON.stringify({ fields: FIELDS }), rows: 0 };
+    const results: string[] = [];
+    for (let at = body.indexOf(RECORD); at !== -1; at = body.indexOf(RECORD, at + 1))
+      results.push('{"id":"0018d00000abcDEFGH","success":true,"errors":[],"created":false}');
+    return { status: 200, body: `[${results.join(",")}]`, rows: results.length };
+  },
+};
+
+export default vendor;
