@@ -1,7 +1,8 @@
 // Snowflake's client library over its HTTP interface, and what goes wrong there.
-import { generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeTable, snowflakeAccount, snowflakeSession, snowflakeSettings } from "../../../test/support/snowflake.ts";
+import { keyPair } from "../../../test/fakes/snowflake/key-pair.ts";
 import type { SnowflakeServer } from "../../../test/fakes/snowflake/server.ts";
 import { SnowflakeSession } from "./session.ts";
 import { settings } from "./settings.ts";
@@ -141,6 +142,29 @@ test("errors are named by what can be done, and say nothing of values", async ()
     ".",
   );
   await expect(stranger.rows(ALL, OPTIONS)).rejects.toMatchObject({ code: "source.auth" });
+  for (const private_key of ["nonsense", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----"]) {
+    await using broken = new SnowflakeSession(settings.parse(snowflakeSettings(server, { private_key })), ".");
+    const refused = expect(broken.rows(ALL, OPTIONS)).rejects;
+    await refused.toMatchObject({ code: "source.config", message: expect.not.stringContaining("MIIB") as string });
+  }
+  await using elsewhere = new SnowflakeSession(settings.parse(snowflakeSettings(server, { role: "OTHER" })), ".");
+  await expect(elsewhere.rows(ALL, OPTIONS)).rejects.toMatchObject({ code: "source.auth" });
+});
+
+test("a key that is encrypted", async () => {
+  const { privateKey: key } = keyPair();
+  const private_key = createPrivateKey(key).export({
+    type: "pkcs8",
+    format: "pem",
+    cipher: "aes-256-cbc",
+    passphrase: "open",
+  });
+  const withPassphrase = (private_key_passphrase: string) =>
+    new SnowflakeSession(settings.parse(snowflakeSettings(server, { private_key, private_key_passphrase })), ".");
+  await using session = withPassphrase("open");
+  expect(await session.rows(ALL, OPTIONS)).toHaveLength(ROWS);
+  await using other = withPassphrase("shut");
+  await expect(other.rows(ALL, OPTIONS)).rejects.toMatchObject({ code: "source.config" });
 });
 
 test("who stops does not wait for the answer", async () => {

@@ -45,6 +45,9 @@ export function asSourceError(error: unknown, what: string): TailraceError {
   const words = NAMING.has(text) ? `: ${(message ?? "").replaceAll(/\s+/g, " ").slice(0, 300)}` : "";
   const said = `${what}: Snowflake's error ${text === "" ? "without a code" : text}${sqlState === undefined ? "" : ` (${sqlState})`}${words}`;
   if (kind !== undefined) return new TailraceError(kind, said, { cause: error });
+  // What the library says of settings, a key that is none among them; its texts are fixed.
+  if (/^404\d{3}$/.test(text))
+    return new TailraceError("source.config", `${what}: ${message ?? text}`, { cause: error });
   // Six digits are Snowflake's own; the library's are four hundred thousand and more.
   const isServers = /^(0|1)\d{5}$/.test(text);
   return new TailraceError(isServers ? "source.data" : "source.unreachable", said, { cause: error });
