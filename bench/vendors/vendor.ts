@@ -15,6 +15,8 @@ export interface BenchVendor {
     /** Rows that this request wrote. */
     readonly rows: number;
   };
+  /** Rows of a round; fewer than the usual 200,000 where each is a request. */
+  readonly rows?: number;
   /** Rows a second that are asked for; absent: they are told. */
   readonly required?: number;
 }
