@@ -8,9 +8,9 @@ export interface FieldText {
   readonly name?: string;
   /**
    * `json`: as its type has it (`12.50`, `true`, `["a"]`). `text`: always a JSON string. A function makes JSON of the value's text, which
-   * is as the source prints it.
+   * is as the source prints it, or null: the field is left out.
    */
-  readonly value: "json" | "text" | ((text: string, record: MappedRecord, index: number) => string);
+  readonly value: "json" | "text" | ((text: string, record: MappedRecord, index: number) => string | null);
   /** What a null becomes: JSON (`null`, `""`); null: the field is left out. */
   readonly null: string | null;
 }
@@ -60,7 +60,7 @@ export class RecordText {
   }
 }
 
-function fieldJson(field: FieldText, value: string, record: MappedRecord, index: number): string {
+function fieldJson(field: FieldText, value: string, record: MappedRecord, index: number): string | null {
   if (field.value === "text") return jsonString(value);
   if (field.value === "json") return record.fieldJson(index);
   return field.value(value, record, index);
