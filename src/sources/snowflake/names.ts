@@ -33,11 +33,9 @@ export function textLiteral(text: string): string {
 
 export function tableOf(model: TableModel, settings: Settings): ObjectName {
   const { namespace, name } = model.table;
-  return {
-    database: folded(settings.database),
-    schema: folded(namespace ?? settings.schema),
-    name: folded(name),
-  };
+  // `schema`, or `database.schema`.
+  const [schema = settings.schema, database = settings.database] = namespace?.split(".").reverse() ?? [];
+  return { database: folded(database), schema: folded(schema), name: folded(name) };
 }
 
 /** On each of our streams: whose it is. */

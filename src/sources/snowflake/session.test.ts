@@ -10,14 +10,21 @@ import { settings } from "./settings.ts";
 const signal = new AbortController().signal;
 const OPTIONS = { what: "model `m`", signal };
 const ROWS = 2_000;
+/** Of a machine that is busy. */
+const WAIT = { timeout: 20_000 };
 let server: SnowflakeServer;
 
-beforeAll(async () => {
-  server = await snowflakeAccount({ writes: false });
-  await makeTable(server, "T", "ID NUMBER(38,0) NOT NULL PRIMARY KEY, NAME VARCHAR");
-  await server.account.sql(
+async function accountWithRows(): Promise<SnowflakeServer> {
+  const made = await snowflakeAccount({ writes: false });
+  await makeTable(made, "T", "ID NUMBER(38,0) NOT NULL PRIMARY KEY, NAME VARCHAR");
+  await made.account.sql(
     `INSERT INTO SHOP.PUBLIC.T SELECT I, CONCAT('row ', I) FROM (SELECT UNNEST(RANGE(${ROWS})) AS I)`,
   );
+  return made;
+}
+
+beforeAll(async () => {
+  server = await accountWithRows();
 });
 afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(() => {
@@ -149,6 +156,27 @@ test("errors are named by what can be done, and say nothing of values", async ()
   }
   await using elsewhere = new SnowflakeSession(settings.parse(snowflakeSettings(server, { role: "OTHER" })), ".");
   await expect(elsewhere.rows(ALL, OPTIONS)).rejects.toMatchObject({ code: "source.auth" });
+});
+
+test.each(["waited for", "not waited for", "left off"])("parts that cannot be had, while they are %s", async (when) => {
+  await using server = await accountWithRows();
+  await using session = snowflakeSession(server);
+  let asked = 0;
+  const isPart = ({ path }: { readonly path: string }): boolean => path.startsWith("/chunks/") && ++asked > 0;
+  server.faults.add(isPart, { kind: "status", status: 404 }, Number.POSITIVE_INFINITY);
+  const reply = await session.run(ALL, OPTIONS);
+  const pages = reply.pages(signal);
+  const rest = async (): Promise<void> => {
+    while ((await pages.next()).done !== true);
+  };
+  if (when !== "waited for") {
+    await pages.next();
+    await expect.poll(() => asked, WAIT).toBeGreaterThan(1);
+    // The library learns of the answers after they were sent.
+    await session.run("SELECT 1", OPTIONS);
+  }
+  if (when === "left off") await pages.return();
+  else await expect(rest()).rejects.toMatchObject({ code: "source.unreachable" });
 });
 
 test("a key that is encrypted", async () => {

@@ -1,15 +1,14 @@
 // Statements over Snowflake's client library: one session, opened when it is needed and again when it is gone. Every statement that Tailrace
 // sends may be sent twice.
-import type { Readable } from "node:stream";
 import { createPrivateKey } from "node:crypto";
-import { once } from "node:events";
 import { TailraceError } from "../../contracts/errors.ts";
 import { readSecret, type SecretReference } from "../../kit/secret.ts";
 import { type Connection, loadSnowflake, type RowStatement } from "./library.ts";
+import { PAGE_ROWS, RowStream, type TextRow } from "./row-stream.ts";
 import type { Settings } from "./settings.ts";
 import { asSourceError, isSessionLost } from "./source-error.ts";
 
-export type TextRow = readonly (string | null)[];
+export type { TextRow };
 
 /** A column of a result, as the server describes it. */
 export interface ResultColumn {
@@ -40,7 +39,6 @@ export interface StatementOptions {
 const WITHIN_MS = 15 * 60_000;
 /** An address of a part of a result is good for 6 hours: before that, all are asked for anew. */
 export const REFRESH_MS = 3_600_000;
-const PAGE_ROWS = 2_000;
 /** Parts of a result of at most 48 MB, the least that can be asked for: two of them are in memory. */
 const PARAMETERS = { TIMEZONE: "UTC", QUERY_TAG: "tailrace", STRICT_JSON_OUTPUT: true, CLIENT_RESULT_CHUNK_SIZE: 48 };
 
@@ -223,16 +221,16 @@ async function* pagesOf(
   const total = first.getNumRows();
   let taken = 0;
   let fetchedMs = Date.now();
-  let stream = first.streamRows();
+  let rows = new RowStream(first.streamRows());
   try {
     while (taken < total) {
       signal.throwIfAborted();
       if (Date.now() - fetchedMs > refreshMs) {
-        stream.destroy();
-        stream = (await refetch()).streamRows({ start: taken });
+        rows.close();
+        rows = new RowStream((await refetch()).streamRows({ start: taken }));
         fetchedMs = Date.now();
       }
-      const page = await nextPage(stream, signal);
+      const page = await rows.page(signal);
       if (page.length === 0)
         throw new TailraceError("source.unreachable", `${what}: a result ended before its last row`);
       taken += page.length;
@@ -242,26 +240,6 @@ async function* pagesOf(
     signal.throwIfAborted();
     throw asSourceError(error, what);
   } finally {
-    stream.destroy();
-  }
-}
-
-/** What is at hand, at least a row; empty: the end. */
-async function nextPage(stream: Readable, signal: AbortSignal): Promise<TextRow[]> {
-  const page: TextRow[] = [];
-  for (;;) {
-    while (page.length < PAGE_ROWS) {
-      const row = stream.read() as TextRow | null;
-      if (row === null) break;
-      page.push(row);
-    }
-    if (page.length > 0 || stream.readableEnded) return page;
-    const turn = new AbortController();
-    try {
-      const either = AbortSignal.any([signal, turn.signal]);
-      await Promise.race([once(stream, "readable", { signal: either }), once(stream, "end", { signal: either })]);
-    } finally {
-      turn.abort();
-    }
+    rows.close();
   }
 }
