@@ -1,6 +1,9 @@
 import salesforce from "../../src/destinations/salesforce/index.ts";
 import type { BenchVendor } from "./vendor.ts";
 
+/** The rows of jobs, as they were uploaded. */
+const uploads = new Map<string, string>();
+let jobs = 0;
 const RECORD = '{"attributes":';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -61,11 +64,28 @@ const vendor: BenchVendor = {
   answer({ url, body }) {
     if (url.endsWith("/token")) return { status: 200, body: '{"access_token":"00D!1"}', rows: 0 };
     if (url.endsWith("/describe")) return { status: 200, body: JSON.stringify({ fields: FIELDS }), rows: 0 };
+    const [, job, part] = /\/jobs\/ingest(?:\/(\w+)(?:\/(\w+))?)?$/.exec(url) ?? [];
+    if (part === "batches") {
+      uploads.set(job!, body);
+      return { status: 201, body: "", rows: keysOf(body).length };
+    }
+    if (part === "failedResults") return { status: 200, body: "sf__Id,sf__Error,Ext__c\n", rows: 0 };
+    if (part === "successfulResults") {
+      const rows = keysOf(uploads.get(job!)!).map((key) => `"0018d00000abcDEFGH","false",${key}\n`);
+      uploads.delete(job!);
+      return { status: 200, body: `"sf__Id","sf__Created","Ext__c"\n${rows.join("")}`, rows: 0 };
+    }
+    if (job !== undefined) return { status: 200, body: '{"state":"JobComplete"}', rows: 0 };
+    if (url.endsWith("/jobs/ingest")) return { status: 200, body: `{"id":"job${(jobs += 1)}"}`, rows: 0 };
     const results: string[] = [];
     for (let at = body.indexOf(RECORD); at !== -1; at = body.indexOf(RECORD, at + 1))
       results.push('{"id":"0018d00000abcDEFGH","success":true,"errors":[],"created":false}');
     return { status: 200, body: `[${results.join(",")}]`, rows: results.length };
   },
 };
+
+function keysOf(csv: string): readonly string[] {
+  return csv.match(/^account-\d+/gm) ?? [];
+}
 
 export default vendor;
