@@ -46,7 +46,7 @@ function stored(column: string, text: string | null): string | null {
 
 const common: Pick<VendorHarness, "stored" | "throttled" | "writes"> = {
   stored,
-  throttled: tooMany,
+  throttled: (seconds) => tooMany(seconds, true),
   writes: ({ url, body }) => /^\/users\/(track|delete)|\/items$/.test(url) && body !== "{}",
 };
 const OPEN = { "unknown field": "an attribute that is not there is made" };
@@ -64,6 +64,7 @@ const harnesses: readonly VendorHarness[] = [
       opted_in: "boolean",
       last_seen: "timestamp with time zone",
     },
+    throttled: tooMany,
     archive: { fields: { gone: true }, stored: { gone: "true" } },
     poison: { external_id: "x".repeat(998) },
     silent: [

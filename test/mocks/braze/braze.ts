@@ -178,13 +178,17 @@ function invalid(status: number, { id, message, value }: Problem): MockAnswer {
   return { status, body: { errors: [error], message: "Invalid Request" } };
 }
 
-/** Braze's answer to too many requests: the window ends in so many seconds, 0: now. */
-export function tooMany(seconds: number): MockAnswer {
+/** Braze's answer to too many requests: the window ends in so many seconds, 0: now. Only some of its APIs say how long that is. */
+export function tooMany(seconds: number, saysHowLong = false): MockAnswer {
   const now = Date.now() / 1000;
   const endsAt = seconds === 0 ? Math.floor(now) : Math.ceil(now + seconds);
   return {
     status: 429,
-    headers: { "x-ratelimit-limit": "3000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(endsAt) },
+    headers: {
+      "x-ratelimit-limit": "3000",
+      "x-ratelimit-remaining": "0",
+      ...(saysHowLong ? { "x-ratelimit-retry-after": String(seconds) } : { "x-ratelimit-reset": String(endsAt) }),
+    },
     body: { message: "Rate limit exceeded" },
   };
 }
