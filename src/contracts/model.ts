@@ -31,7 +31,7 @@ export interface QueryModel extends NamedModel {
 }
 
 export interface TableName {
-  /** null: the source's own default (PostgreSQL: `public`). */
+  /** null: the source's own default (PostgreSQL: `public`). A warehouse's may have two parts: `catalog.schema`. */
   readonly namespace: string | null;
   readonly name: string;
 }

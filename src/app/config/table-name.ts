@@ -6,7 +6,10 @@ export type ParsedTable =
 
 const EXAMPLE = 'write `schema.name`, and `"My Schema"."my.table"` for parts with a dot or a space.';
 
-/** `public.users`, `users`, `"My Schema"."t.x"`. Names are taken as written: nothing is folded to lower case. */
+/**
+ * `public.users`, `users`, `"My Schema"."t.x"`; `catalog.schema.users`, whose namespace is `catalog.schema`. Names are taken as written: nothing
+ * is folded to lower case.
+ */
 export function parseTableName(text: string): ParsedTable {
   const parts: string[] = [];
   const part = /\s*(?:"((?:[^"]|"")*)"|([^".\s]+))\s*(\.|$)/y;
@@ -19,12 +22,12 @@ export function parseTableName(text: string): ParsedTable {
     if (match[3] !== ".") break;
     if (part.lastIndex === text.length) return { ok: false, message: "ends with a dot", fix: EXAMPLE };
   }
-  const [first, second, third] = parts;
-  if (third !== undefined) {
-    return { ok: false, message: "has more than two parts", fix: "write `schema.name`; the database is the source's." };
+  if (parts.length > 3) {
+    const fix = "write `schema.name`, or in a warehouse `catalog.schema.name`.";
+    return { ok: false, message: "has more than three parts", fix };
   }
-  if (second !== undefined) return { ok: true, table: { namespace: first ?? null, name: second } };
-  return { ok: true, table: { namespace: null, name: first ?? "" } };
+  const name = parts.pop()!;
+  return { ok: true, table: { namespace: parts.length === 0 ? null : parts.join("."), name } };
 }
 
 function reason(text: string, from: number): string {
