@@ -16,8 +16,8 @@ export type Meaning = "row" | "too-large" | "throttled" | "transient" | "auth" |
 
 /** A vendor's errors, by its own codes and by status. What stands here comes before the defaults, and codes before statuses. */
 export interface ErrorTable {
-  /** The vendor's codes in an answer's body as parsed (undefined: it is not JSON), the most telling first. */
-  codes?(body: unknown): readonly string[];
+  /** The vendor's codes in an answer's body as parsed (undefined: it is not JSON), or in its text; the most telling first. */
+  codes?(body: unknown, text?: string): readonly string[];
   readonly byCode?: Readonly<Record<string, Meaning>>;
   readonly byStatus?: Readonly<Record<number, Meaning>>;
   /** ms until it may be asked again, where the vendor has a way of its own to say so. `Retry-After` is read anyway. */
@@ -60,7 +60,7 @@ export class VendorErrors {
     const { status } = answer;
     const success = (status >= 200 && status < 300) || accepted.includes(status);
     if (success && this.#table.inSuccess !== true) return null;
-    const codes = this.#table.codes?.(answer.body()) ?? [];
+    const codes = this.#table.codes?.(answer.body(), answer.text) ?? [];
     const known = codes.find((code) => this.#meaning(code) !== undefined);
     if (success && codes.length === 0) return null;
     const meaning =

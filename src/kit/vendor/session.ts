@@ -137,7 +137,8 @@ export class Session {
       return answer;
     }
     // A 403 is of what the credentials may do; any other status, a 200 too where the vendor answers so, of the credentials themselves.
-    if (error.code === "destination.auth" && answer.status !== 403 && (await authorization.refused(ours))) {
+    const ofCredentials = answer.status !== 403 || authorization.refusedBy403 === true;
+    if (error.code === "destination.auth" && ofCredentials && (await authorization.refused(ours))) {
       throw new TailraceError("destination.unavailable", `${error.message}; the credentials are asked for anew`);
     }
     throw error;

@@ -10,6 +10,8 @@ export interface Authorization {
   refused(headers: Readonly<Record<string, string>>): Promise<boolean>;
   /** A request with the present headers was answered. */
   accepted?(): void;
+  /** Wrong credentials are answered 403 as well, and not only what right ones may not do. */
+  readonly refusedBy403?: boolean;
   /** Where the API is, when only the token's answer says; asked after `headers`. */
   readonly origin?: string | undefined;
 }

@@ -1,5 +1,9 @@
-import { expect, test } from "vitest";
-import { sigV4Headers } from "./sigv4.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { Secret } from "./secret.ts";
+import { awsSigV4, sigV4Headers } from "./sigv4.ts";
 
 const keys = { accessKeyId: "AKIDEXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" };
 const at = new Date("2015-08-30T12:36:00Z");
@@ -34,4 +38,18 @@ test("an object of S3", () => {
   expect(headers["authorization"]).toContain(
     "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
   );
+});
+
+test("of two requests that were signed with a key that is replaced, both are worth sending again; with the new one, none is", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tailrace-sigv4-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "key");
+  writeFileSync(file, "old");
+  const secretAccessKey = new Secret({ file }, "secret_access_key", "/");
+  const auth = awsSigV4({ accessKeyId: "A", secretAccessKey }, { region: "us-east-1", service: "s3" });
+  const signal = new AbortController().signal;
+  const [one, two] = [await auth.headers(request, signal), await auth.headers(request, signal)];
+  writeFileSync(file, "new");
+  expect([await auth.refused(one), await auth.refused(two)]).toEqual([true, true]);
+  expect(await auth.refused(await auth.headers(request, signal))).toBe(false);
 });

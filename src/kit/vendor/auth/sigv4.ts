@@ -3,7 +3,7 @@ import type { Authorization, SignedRequest } from "./authorization.ts";
 import type { Secret } from "./secret.ts";
 
 export interface AwsKeys {
-  readonly accessKeyId: string;
+  readonly accessKeyId: string | Secret;
   readonly secretAccessKey: Secret;
   readonly sessionToken?: Secret | undefined;
 }
@@ -14,18 +14,27 @@ export function awsSigV4(
   scope: { readonly region: string; readonly service: string },
   now: () => Date = () => new Date(),
 ): Authorization {
+  const secrets = [keys.accessKeyId, keys.secretAccessKey, keys.sessionToken] as const;
+  /** What each request was signed with. */
+  const signedWith = new WeakMap<object, readonly (string | undefined)[]>();
   return {
+    // A wrong signature is answered so, too.
+    refusedBy403: true,
     async headers(request) {
-      const secret = await keys.secretAccessKey.value();
-      const token = await keys.sessionToken?.value();
-      return sigV4Headers(request, { accessKeyId: keys.accessKeyId, secret, token }, scope, now());
+      const values = await Promise.all(secrets.map((each) => (typeof each === "string" ? each : each?.value())));
+      const [accessKeyId = "", secret = "", token] = values;
+      const headers = sigV4Headers(request, { accessKeyId, secret, token }, scope, now());
+      signedWith.set(headers, values);
+      return headers;
     },
-    async refused() {
-      const values = await Promise.all([
-        keys.secretAccessKey.refused(await keys.secretAccessKey.value()),
-        keys.sessionToken?.refused(await keys.sessionToken.value()),
-      ]);
-      return values.includes(true);
+    async refused(headers) {
+      const values = signedWith.get(headers) ?? [];
+      const news = await Promise.all(
+        secrets.map((each, at) =>
+          each === undefined || typeof each === "string" ? false : each.refused(values[at] ?? ""),
+        ),
+      );
+      return news.includes(true);
     },
   };
 }
