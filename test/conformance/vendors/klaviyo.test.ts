@@ -83,7 +83,7 @@ const harnesses: readonly VendorHarness[] = [
     values: { extra: (random) => random.pick(["{}", "[]", null]) },
     archive: { fields: { gone: true }, stored: { gone: "true" } },
     poison: { email: "not-an-address" },
-    faultRate: 0.1,
+    faultRate: 0.05,
     description: described({
       method: "POST",
       url: "/api/profile-bulk-import-jobs",
@@ -99,7 +99,7 @@ const harnesses: readonly VendorHarness[] = [
     columns: { external_id: "text", last_name: "text", phone_number: "text", note: "text" },
     values: { phone_number: () => null },
     poison: { phone_number: "12" },
-    faultRate: 0.1,
+    faultRate: 0.05,
     description: described({
       method: "DELETE",
       url: "/api/lists/ID/relationships/profiles",

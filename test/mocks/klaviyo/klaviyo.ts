@@ -139,8 +139,8 @@ export class KlaviyoMock implements AsyncDisposable {
     const lists = (relationships?.lists?.data ?? []).map((list) => list.id);
     if (lists.some((list) => !this.#lists.has(list))) return problem(404, "not_found", "A list does not exist.");
     const id = `job-${this.#jobs.size + 1}`;
-    // Every fourth is seen at work.
-    this.#jobs.set(id, { id, profiles, lists, errors: [], looks: this.#jobs.size % 4 === 0 ? 1 : 0, status: "queued" });
+    // Every sixth is seen at work.
+    this.#jobs.set(id, { id, profiles, lists, errors: [], looks: this.#jobs.size % 6 === 0 ? 1 : 0, status: "queued" });
     return { status: 202, body: { data: this.#shownJob(this.#jobs.get(id)!) } };
   }
 
