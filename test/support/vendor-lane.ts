@@ -31,6 +31,8 @@ export interface VendorRunOptions {
   readonly columns: Readonly<Record<string, string>>;
   /** So many of the columns are the key, and what records are found by. Default: 1. */
   readonly keys?: number;
+  /** What records are found by, where that is not the key. */
+  readonly match?: string;
   readonly attempts?: number;
   readonly memory?: WriterMemory;
   readonly log?: Log;
@@ -194,7 +196,7 @@ export class VendorRun implements AsyncDisposable {
   }
 }
 
-/** The first column; null: those of the key. */
-function matchOf({ columns, keys = 1 }: VendorRunOptions): string | null {
-  return keys === 1 ? Object.keys(columns)[0]! : null;
+/** null: the columns of the key. */
+function matchOf({ columns, keys = 1, match }: VendorRunOptions): string | null {
+  return match ?? (keys === 1 ? Object.keys(columns)[0]! : null);
 }

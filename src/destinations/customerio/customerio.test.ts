@@ -112,6 +112,16 @@ test("events have a time, a name, and an id by which a repeat is dropped", async
   ]);
 });
 
+test("of events, only the one whose person is not known is a failure", async () => {
+  const mock = await mockCustomerio();
+  const columns = { event: "text", id: "text", name: "text" };
+  const events = await run(mock, { object: "events", mode: "event", columns, match: "id" });
+  for (const [event, id] of ["1", null, "3"].entries()) events.put({ event: `e-${event}`, id, name: "left" }, "insert");
+  await events.finished();
+  expect(events.rejected.map(({ error }) => error.code)).toEqual(["delivery.no_match"]);
+  expect([events.delivered, mock.events.length]).toEqual([2, 2]);
+});
+
 test("objects are of the type that the sync names, and go with their rows", async () => {
   const mock = await mockCustomerio();
   const accounts = await run(mock, {

@@ -22,6 +22,17 @@ export function contacts({ target, options }: ContactPlace): Operations {
   const records = new Records("/contacts", contactIds(by), (row) => `{${attributes(row.record)}}`);
   const attach = options.company === undefined ? null : attachment(options.company, records);
 
+  /** Of a contact that is not remembered: it may be archived. */
+  const comesBack = async (row: Delivery, id: string, session: Session): Promise<void> => {
+    if (options.removed !== "archive") return;
+    try {
+      await session.request({ method: "POST", path: `${records.pathOf(id)}/unarchive`, body: "{}", accept: [404] });
+    } catch (error) {
+      records.ids?.forget(matchText(row));
+      throw error;
+    }
+  };
+
   const create = async (row: Delivery, session: Session): Promise<Outcome> => {
     const key = matchText(row);
     const members = attributes(row.record);
@@ -31,9 +42,7 @@ export function contacts({ target, options }: ContactPlace): Operations {
     if (answer.status !== 409) return records.written(row, answer);
     const id = conflicting(answer);
     if (id !== null && (await isOurs(id, key, session))) {
-      records.ids?.set(key, id);
-      if (options.removed === "archive")
-        await session.request({ method: "POST", path: `${records.pathOf(id)}/unarchive`, body: "{}", accept: [404] });
+      await comesBack(row, id, session);
       const outcome = await records.put(row, id, session);
       if (outcome !== null) return outcome;
     }
@@ -48,20 +57,25 @@ export function contacts({ target, options }: ContactPlace): Operations {
     return by === "email" ? theirs?.toLowerCase() === key.toLowerCase() : theirs === key;
   };
 
-  const update = async (row: Delivery, session: Session): Promise<Outcome | null> =>
-    records.existing(row, session, (id) => records.put(row, id, session));
   const upsert = eachRow(async (row, session) => {
-    const outcome = (await update(row, session)) ?? (by === "id" ? DELIVERED : await create(row, session));
+    const known = records.ids?.has(matchText(row)) ?? false;
+    const written = await records.existing(row, session, async (id) => {
+      if (!known) await comesBack(row, id, session);
+      return records.put(row, id, session);
+    });
+    const outcome = written ?? (by === "id" ? DELIVERED : await create(row, session));
     return attach === null || outcome.status !== "delivered" ? outcome : attach(row, session);
   });
-  const updateOnly = eachRow(async (row, session) => (await update(row, session)) ?? DELIVERED);
+  const update = eachRow(
+    async (row, session) => (await records.existing(row, session, (id) => records.put(row, id, session))) ?? DELIVERED,
+  );
   const remove = eachRow(async (row, session) => {
     const done = options.removed === "archive" ? "archived" : "deleted";
     const outcome = await records.existing(row, session, (id) => records.remove(id, session, done));
     records.ids?.forget(matchText(row));
     return outcome ?? DELIVERED;
   });
-  return { upsert, update: updateOnly, archive: updateOnly, clear: updateOnly, delete: remove };
+  return { upsert, update, archive: update, clear: update, delete: remove };
 }
 
 /** @throws TailraceError `destination.config` */

@@ -101,7 +101,7 @@ second of the 10,000 a minute that an app has by default, 16 at a time. A 429 is
 - A contact that is made is a user, unless \`role\` is mapped. One whose e-mail address another contact has is a failure (\`conflict\`).
 - \`match: email\` can make and write contacts, and not remove them: Intercom's search may not know a contact for minutes. \`match: id\` never creates.
 - With \`options: { removed: archive }\` a contact whose row is gone is archived, and comes back with its row. \`on_delete: archive\` is something else: it
-  writes fields that you choose.
+  writes fields that you choose. A contact that is not known yet takes one more request then.
 - In mode \`update\`, and for \`archive\` and \`clear\`, records that are not there are left alone.
 - A contact is attached to its company with each write, and tried again up to \`attempts\` while the company is not there. It is not detached.
 - A company is seen in Intercom once a contact is attached to it. Deleting it leaves its contacts.

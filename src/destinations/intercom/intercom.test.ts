@@ -1,13 +1,14 @@
 // What is Intercom's own; what every vendor's destination must do is in test/conformance/vendors/intercom.test.ts.
 import { expect, onTestFinished, test } from "vitest";
 import { neverAborted } from "../../../test/conformance/running.ts";
-import { IntercomMock, tooMany } from "../../../test/mocks/intercom/intercom.ts";
+import { IntercomMock, tooMany, type WorkspaceOptions } from "../../../test/mocks/intercom/intercom.ts";
 import { faultsInTurn } from "../../../test/mocks/support/faults.ts";
 import { VendorRun, type VendorRunOptions } from "../../../test/support/vendor-lane.ts";
 import intercom from "./index.ts";
 
-async function workspace(): Promise<IntercomMock> {
-  const mock = await IntercomMock.start("token-1", { contact: { seats: "integer" }, company: { seats: "integer" } });
+async function workspace(options: WorkspaceOptions = {}): Promise<IntercomMock> {
+  const made = { seats: "integer" } as const;
+  const mock = await IntercomMock.start("token-1", { contact: made, company: made, ...options });
   onTestFinished(() => mock[Symbol.asyncDispose]());
   return mock;
 }
@@ -98,20 +99,26 @@ test("what could not be found to be removed is refused before anything is sent",
   await expect(VendorRun.open({ ...byEmail, mode: "update" })).rejects.toThrow("By `email`");
 });
 
-test("removed contacts can be archived, and come back with their rows", async () => {
-  const mock = await workspace();
-  const contacts = await run(mock, { options: { removed: "archive" } });
-  contacts.put({ external_id: "1", name: "one" });
-  await contacts.finished();
-  contacts.gone({ external_id: "1", name: "one" });
-  await contacts.finished();
-  expect([...mock.contacts.values()].map(({ archived }) => archived)).toEqual([true]);
-  contacts.put({ external_id: "1", name: "again" });
-  await contacts.finished();
-  expect([...mock.contacts.values()].map(({ archived, fields }) => [archived, fields.get("name")])).toEqual([
-    [false, "again"],
-  ]);
-});
+test.each([
+  ["does not know them any more", false],
+  ["still knows them", true],
+])(
+  "removed contacts can be archived, and come back with their rows, where a lookup %s",
+  async (_said, findsArchived) => {
+    const mock = await workspace({ findsArchived });
+    const contacts = await run(mock, { options: { removed: "archive" } });
+    contacts.put({ external_id: "1", name: "one" });
+    await contacts.finished();
+    contacts.gone({ external_id: "1", name: "one" });
+    await contacts.finished();
+    expect([...mock.contacts.values()].map(({ archived }) => archived)).toEqual([true]);
+    contacts.put({ external_id: "1", name: "again" });
+    await contacts.finished();
+    expect([...mock.contacts.values()].map(({ archived, fields }) => [archived, fields.get("name")])).toEqual([
+      [false, "again"],
+    ]);
+  },
+);
 
 test("contacts are attached to their companies; one whose company is not there yet is tried again", async () => {
   const mock = await workspace();

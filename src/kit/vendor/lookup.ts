@@ -38,6 +38,11 @@ export class Lookup {
     return ids;
   }
 
+  /** Whether it is remembered. */
+  has(key: string): boolean {
+    return this.#known.has(key);
+  }
+
   /** What another answer told. */
   set(key: string, id: string): void {
     this.#known.delete(key);

@@ -22,6 +22,8 @@ export interface StoredEvent {
 export interface WorkspaceOptions {
   readonly contact?: Readonly<Record<string, AttributeType>>;
   readonly company?: Readonly<Record<string, AttributeType>>;
+  /** Whether an archived contact is found by its external id: the description does not say. Default: false. */
+  readonly findsArchived?: boolean;
 }
 
 const CONTACT: Readonly<Record<string, AttributeType>> = {
@@ -127,7 +129,7 @@ export class IntercomMock implements AsyncDisposable {
     if (id === undefined) return method === "POST" ? this.#createContact(json) : problem(404, "not_found", "Not found");
     if (id === "find_by_external_id") {
       const found = this.#find("external_id", action ?? "");
-      return found === undefined || found.archived
+      return found === undefined || (found.archived && this.#options.findsArchived !== true)
         ? notFound("Contact Not Found")
         : { status: 200, body: shown("contact", found) };
     }
