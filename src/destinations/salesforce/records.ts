@@ -1,13 +1,13 @@
 import { DELIVERED, type Delivery, type Outcome } from "../../contracts/destination.ts";
 import { jsonString } from "../../contracts/json-string.ts";
 import type { Operation, Operations, Place } from "../../kit/vendor/definition.ts";
+import { oncePerRecord } from "../../kit/vendor/once-per-record.ts";
 import { matchText } from "../../kit/vendor/outcomes.ts";
 import { RecordText } from "../../kit/vendor/record-text.ts";
 import type { Session } from "../../kit/vendor/session.ts";
 import { JOB_ROWS, bulkUpsert } from "./bulk.ts";
 import { COLLECTION_ROWS, collection, inCollections, readResults } from "./collections.ts";
 import { csvOf, fitsCsv } from "./csv.ts";
-import { oncePerRecord } from "./once-per-record.ts";
 import { AMBIGUOUS, fold, recordIds } from "./record-ids.ts";
 import { ObjectSchema, RECORD_ID, apiPath } from "./schema.ts";
 import type { SalesforceOptions, SalesforceSettings } from "./settings.ts";

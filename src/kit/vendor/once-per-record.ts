@@ -1,7 +1,7 @@
 import type { Delivery, Outcome } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 
-/** The later of rows that are one record there waits: Salesforce takes a record once in a request. */
+/** Of rows that are one record to the vendor (it does not tell `A` from `a`), the first is sent, and the later wait for it. */
 export async function oncePerRecord(
   rows: readonly Delivery[],
   recordOf: (row: Delivery) => string,
@@ -17,9 +17,6 @@ export async function oncePerRecord(
   if (first.length === rows.length) return send(rows);
   const outcomes = new Map<Delivery, Outcome>();
   for (const [place, outcome] of (await send(first)).entries()) outcomes.set(first[place]!, outcome);
-  const error = new TailraceError(
-    "destination.unavailable",
-    "Another row of the batch is the same record in Salesforce",
-  );
+  const error = new TailraceError("destination.unavailable", "Another row of the batch is the same record there");
   return rows.map((row) => outcomes.get(row) ?? { status: "retry", error });
 }
