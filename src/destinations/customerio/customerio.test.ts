@@ -92,6 +92,15 @@ test("an answer that names a row which was not sent makes those that it does not
   expect([people.delivered, mock.server.requests.length, mock.people.size]).toEqual([2, 2, 2]);
 });
 
+test("a batch that has become larger than Customer.io takes is halved, and no row is lost by it", async () => {
+  const mock = await mockCustomerio();
+  const people = await run(mock);
+  for (let id = 0; id < 900; id += 1) people.put({ id: String(id), plan: "\u0001".repeat(150) });
+  await people.finished();
+  expect(mock.server.requests.some(({ body }) => body.length > 500_000)).toBe(true);
+  expect([people.rejected, people.delivered, mock.people.size]).toEqual([[], 900, 900]);
+});
+
 test("events have a time, a name, and an id by which a repeat is dropped", async () => {
   const mock = await mockCustomerio();
   const events = await run(mock, {
