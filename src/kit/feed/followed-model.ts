@@ -10,8 +10,9 @@ import { Joiner, requireKey } from "./joiner.ts";
 import type { Mark, ModelFeed, ModelRows, RowPage } from "./model-feed.ts";
 import type { ModelReader } from "./model-reader.ts";
 import { Pace, type Poll } from "./pace.ts";
-import { endOf, fromPosition } from "./position.ts";
+import { beginOf, endOf, fromPosition } from "./position.ts";
 import { Scans } from "./scans.ts";
+import { StoredPlace } from "./stored-place.ts";
 
 const KIND = "feed:";
 
@@ -32,6 +33,7 @@ export class FollowedModel implements ModelReader {
   readonly #poll: Poll;
   readonly #scans: Scans;
   readonly #forgetting: Forgetting;
+  readonly #stored = new StoredPlace();
   /** As it was when it was opened. */
   #incarnation = "";
 
@@ -88,19 +90,25 @@ export class FollowedModel implements ModelReader {
       for (let first = true; ; first = false) {
         signal.throwIfAborted();
         const upTo = await this.#newest(signal);
-        const end = endOf(upTo);
         const from = fromPosition(reached);
         if (upTo !== from.mark || from.side === "at") {
           // What is at this place now may be another table, or may have lost what is not read yet.
           await this.#feed.prove(from, this.#incarnation, signal);
-          if (end < reached) throw wentBack(this.#label);
+          if (endOf(upTo) < reached) throw wentBack(this.#label);
+          const goal = this.#goal(reached, upTo);
+          if (goal.begin > reached) {
+            yield { changes: [], end: goal.begin, bytes: 0 };
+            await this.#stored.reached(goal.begin, signal);
+            reached = goal.begin;
+          }
           let changed = false;
-          for await (const batch of this.#changes(reached, upTo, signal)) {
+          for await (const batch of this.#changes(reached, goal.mark, signal)) {
             changed ||= batch.changes.length > 0;
             yield batch;
           }
           if (changed) pace.changed(Date.now());
-          reached = end;
+          reached = endOf(goal.mark);
+          if (goal.mark !== upTo) continue;
           // Once in any case, so that whoever reads only up to now gets there.
         } else if (first) yield { changes: [], end: reached, bytes: 0 };
         await delay(pace.waitMs(Date.now()), undefined, { signal });
@@ -108,6 +116,15 @@ export class FollowedModel implements ModelReader {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  /** How far to read in one go, and from where on; see {@link ModelFeed.firstBetween}. */
+  #goal(reached: Position, upTo: Mark): { readonly mark: Mark; readonly begin: Position } {
+    const { mark, side } = fromPosition(reached);
+    if (this.#feed.firstBetween === undefined) return { mark: upTo, begin: reached };
+    if (side === "at") return { mark, begin: reached };
+    const first = this.#feed.firstBetween(mark, upTo);
+    return first === null ? { mark: upTo, begin: reached } : { mark: first, begin: beginOf(first) };
   }
 
   async *#changes(after: Position, upTo: Mark, signal: AbortSignal): AsyncGenerator<ChangeBatch, void, undefined> {
@@ -125,6 +142,7 @@ export class FollowedModel implements ModelReader {
   }
 
   ack(stored: Position): void {
+    this.#stored.note(stored);
     const { mark, side } = fromPosition(stored);
     if (side === "after") this.#forgetting.done(mark);
   }

@@ -64,6 +64,13 @@ export interface ModelFeed {
   newest(signal: AbortSignal): Promise<Mark>;
 
   /**
+   * Where a mark means the same on a replay only if a position in it was stored: the first one that {@link changes} would have between `after` and
+   * `upTo`; null: there is none. Its beginning is stored before its changes are given out, unless a sync does not store anything for a while.
+   * Absent: the warehouse itself keeps marks apart.
+   */
+  firstBetween?(after: Mark, upTo: Mark): Mark | null;
+
+  /**
    * Throws a `source.gap` error, which says why and what to do, when the changes from `from` on cannot be read whole any more, or when
    * `incarnation` (as it was when `from` was stored) is no longer so. The only proof there is: reading goes on after it.
    */

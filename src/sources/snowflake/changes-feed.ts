@@ -119,9 +119,17 @@ export class ChangesFeed implements ModelFeed {
   }
 
   async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
-    for (const window of windowsOf(from, upTo))
-      if (window.from < this.#quiet.from || window.upTo > this.#quiet.upTo)
-        yield* this.#window(window.from, window.upTo, signal);
+    for (const window of this.#windows(from, upTo)) yield* this.#window(window.from, window.upTo, signal);
+  }
+
+  /** A window is the same on a replay only where its mark was kept: its end is when we looked. */
+  firstBetween(after: Mark, upTo: Mark): Mark | null {
+    const [first] = this.#windows({ mark: after, side: "after" }, upTo);
+    return first === undefined ? null : windowMark(first.from, first.upTo);
+  }
+
+  #windows(from: From, upTo: Mark): Window[] {
+    return windowsOf(from, upTo).filter((window) => window.from < this.#quiet.from || window.upTo > this.#quiet.upTo);
   }
 
   async *#window(from: number, upTo: number, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {

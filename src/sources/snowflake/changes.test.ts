@@ -35,6 +35,32 @@ test("nothing is written, a sleeping warehouse stays asleep, and a batch of chan
   expect(ours().filter((each) => !/^(SELECT|SHOW|DESCRIBE)/.test(each.sql))).toEqual([]);
 });
 
+test("where a window begins is stored before its changes are given out: it ends where we looked, and is to end there again", async () => {
+  await using source = snowflakeSource(server);
+  const start = await source.open([users], [], NEVER);
+  await using log = reading(source, start.position);
+  await log.next();
+  const next = log.next();
+  await sql("INSERT INTO USERS VALUES (3, 'three')");
+  const begin = await next;
+  expect(begin).toMatchObject({ changes: [], end: expect.stringMatching(/^\d{13}_\d{13}-----------$/) as string });
+  let isGivenOut = false;
+  const changed = log.next().then((batch) => {
+    isGivenOut = true;
+    return batch;
+  });
+  await source.lookup(users, [["1"]], NEVER);
+  expect(isGivenOut).toBe(false);
+  source.ack(begin.end);
+  const { changes } = await changed;
+  expect(changes).toHaveLength(1);
+  await sql("INSERT INTO USERS VALUES (4, 'four')");
+  await using other = snowflakeSource(server);
+  const opened = await other.open([users], [{ ...start, position: begin.end }], NEVER);
+  await using again = reading(other, opened.position);
+  expect((await again.changed()).changes).toEqual(changes);
+});
+
 test("two commits of one millisecond: whichever side of a look they are on, each is told once", async () => {
   await using source = snowflakeSource(server);
   const start = await source.open([users], [], NEVER);
