@@ -21,7 +21,7 @@ export function awsSigV4(
     // A wrong signature is answered so, too.
     refusedBy403: true,
     async headers(request) {
-      const values = await Promise.all(secrets.map((each) => (typeof each === "string" ? each : each?.value())));
+      const values = await Promise.all(secrets.map(async (each) => (typeof each === "string" ? each : each?.value())));
       const [accessKeyId = "", secret = "", token] = values;
       const headers = sigV4Headers(request, { accessKeyId, secret, token }, scope, now());
       signedWith.set(headers, values);
@@ -30,9 +30,7 @@ export function awsSigV4(
     async refused(headers) {
       const values = signedWith.get(headers) ?? [];
       const news = await Promise.all(
-        secrets.map((each, at) =>
-          each === undefined || typeof each === "string" ? false : each.refused(values[at] ?? ""),
-        ),
+        secrets.map(async (each, at) => typeof each === "object" && each.refused(values[at] ?? "")),
       );
       return news.includes(true);
     },
