@@ -33,7 +33,7 @@ export function explainModel({ choice, described, names, settings }: Explained):
     return {
       kind: "feed",
       why: choice.why,
-      latency: `${pollLatency(settings.poll)} Then ${settings.settle_ms + 250} ms pass, so that the time that is read up to is complete.`,
+      latency: `${pollLatency(settings.poll)} Then ${settings.settle_ms + 250} ms pass, so that the time that is read up to is complete, and up to a second until it is stored.`,
       cost: `${polls}. ${one} ${wakes}`,
       statements: [
         `SELECT … FROM ${described.from} CHANGES(INFORMATION => DEFAULT) AT(TIMESTAMP => …) END(TIMESTAMP => …)`,
