@@ -54,7 +54,9 @@ export function operations({
     bulkUpsert(path, object, match, async (rows, session) => csvOf(rows, await schema.fields(session))),
   );
   const isJob = (rows: readonly Delivery[]): boolean =>
-    options.bulk_from !== "never" && rows.length >= options.bulk_from && rows.every(({ record }) => fitsCsv(record));
+    options.bulk_from !== "never" &&
+    rows.length >= options.bulk_from &&
+    rows.every((row) => fitsCsv(row.record) && matchText(row).trim() !== "");
   const upsert: Operation = {
     rows: options.bulk_from === "never" ? COLLECTION_ROWS : JOB_ROWS,
     async send(rows, session) {

@@ -107,6 +107,10 @@ test("a text that would empty a field in CSV goes with its batch by the other wa
   accounts.put({ Ext__c: "1", Name: "#N/A" });
   await accounts.finished();
   expect([mock.jobs.all.size, records(mock)[0]?.["Name"]]).toEqual([0, "#N/A"]);
+  // Nor would a job tell of a row without a value to be found by.
+  accounts.put({ Ext__c: " ", Name: "nobody" });
+  await accounts.finished();
+  expect([mock.jobs.all.size, accounts.rejected.map(({ key }) => key)]).toEqual([0, [" "]]);
 });
 
 test("of a job, each row is told what became of it", async () => {

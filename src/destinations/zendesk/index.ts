@@ -68,7 +68,7 @@ export default defineVendor({
     subdomain: acme
     email: admin@acme.example
     api_token: \${ZENDESK_TOKEN}
-    rate: 6                            # Professional: 400 requests a minute
+    rate: 400/min                      # Professional: 400 requests a minute
 syncs:
   customers:
     model: customers

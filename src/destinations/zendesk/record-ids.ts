@@ -3,8 +3,8 @@ import { Lookup } from "../../kit/vendor/lookup.ts";
 import type { Session } from "../../kit/vendor/session.ts";
 import type { Kind } from "./fields.ts";
 
-/** What stands for the id where several records have the key. */
-export const AMBIGUOUS = "";
+/** What stands for the id where none can be told: several records have the key. */
+export const UNUSABLE = "";
 
 /** Of an address with its query, encoded. */
 const QUERY_BYTES = 6000;
@@ -19,7 +19,7 @@ export function recordIds(plural: Kind["plural"]): Lookup {
         for (const record of memberList((await of.request({ method: "GET", path })).object(), plural)) {
           const id = memberText(record, "id");
           const key = memberText(record, "external_id")?.toLowerCase();
-          if (id !== undefined && key !== undefined) ids.set(key, ids.has(key) && ids.get(key) !== id ? AMBIGUOUS : id);
+          if (id !== undefined && key !== undefined) ids.set(key, ids.has(key) && ids.get(key) !== id ? UNUSABLE : id);
         }
       };
       const listed: string[] = [];

@@ -8,7 +8,7 @@ import type { Call, Session } from "../../kit/vendor/session.ts";
 import { ZendeskText } from "./body.ts";
 import { type Kind, checkMatch } from "./fields.ts";
 import { JOB_ROWS, type PlaceOf, zendeskJob } from "./jobs.ts";
-import { AMBIGUOUS, recordIds } from "./record-ids.ts";
+import { UNUSABLE, recordIds } from "./record-ids.ts";
 
 /** What is done with the records of one sync. */
 export function operationsOf(kind: Kind, { target, jobs }: Place): Operations {
@@ -61,7 +61,9 @@ export function operationsOf(kind: Kind, { target, jobs }: Place): Operations {
 
   const idsOf = async (rows: readonly Delivery[], session: Session): Promise<ReadonlyMap<string, string>> => {
     const keys = rows.map((row) => matchText(row));
-    return match === "id" ? new Map(keys.map((key) => [key, key])) : ids.ids(keys, session);
+    // It goes into the request as it is.
+    if (match === "id") return new Map(keys.map((key) => [key, /^\d+$/.test(key) ? key : UNUSABLE]));
+    return ids.ids(keys, session);
   };
   const byId = async (rows: readonly Delivery[], session: Session): Promise<PlaceOf> => {
     const known = await idsOf(rows, session);
@@ -84,9 +86,12 @@ export function operationsOf(kind: Kind, { target, jobs }: Place): Operations {
         const results = new Map<Delivery, Outcome>();
         const existing = rows.filter((row) => {
           const id = known.get(matchText(row));
-          if (id === AMBIGUOUS)
-            results.set(row, session.outcome(row, ["RecordInvalid"], "several records have this value"));
-          return id !== undefined && id !== AMBIGUOUS;
+          if (id === UNUSABLE)
+            results.set(
+              row,
+              session.outcome(row, ["RecordInvalid"], match === "id" ? "it is no id" : "several records have it"),
+            );
+          return id !== undefined && id !== UNUSABLE;
         });
         try {
           const send = async (some: readonly Delivery[]): Promise<readonly Outcome[]> =>

@@ -193,7 +193,9 @@ test("tickets are created with their first comment, and changed by their id or a
     columns: { id: "bigint", "custom_fields.17": "text" },
   });
   byId.put({ id: first!, "custom_fields.17": null });
+  byId.put({ id: `${first},"subject":"x"`, "custom_fields.17": "x" });
   await byId.finished();
+  expect(byId.rejected.map(({ error }) => error.message)).toEqual(["Zendesk refused this row: RecordInvalid"]);
   expect(mock.records.tickets.get(first!)).toEqual({
     external_id: "1",
     subject: "new",

@@ -16,7 +16,7 @@ interface Job {
   readonly failed: string[];
 }
 
-/** Jobs in the order of their closing; one in three takes another look. */
+/** Jobs in the order of their closing; one in eight takes another look. */
 export class IngestJobs {
   readonly all = new Map<string, Job>();
   /** A job stops by itself after so many records, as one that somebody aborts. */
@@ -44,7 +44,7 @@ export class IngestJobs {
       job.state = "UploadComplete";
     } else if (job.state === "UploadComplete" || job.state === "InProgress") {
       job.looks += 1;
-      if (job.looks > (this.all.size % 3 === 0 ? 1 : 0)) this.#do(job);
+      if (job.looks > (this.all.size % 8 === 2 ? 1 : 0)) this.#do(job);
       else job.state = "InProgress";
     }
     const { csv: _csv, looks: _looks, succeeded, failed, ...info } = job;

@@ -120,7 +120,7 @@ export class SalesforceObject {
   upsert(externalId: string, values: Texts): Saved {
     if (this.fields[externalId]?.externalId !== true)
       return failure("INVALID_FIELD", `Provided external ID field does not exist or is not accessible: ${externalId}`);
-    const key = values[externalId] ?? "";
+    const key = (values[externalId] ?? "").trim();
     if (key === "") return failure("MISSING_ARGUMENT", `${externalId} not specified`, externalId);
     const [id, ...more] = this.idsBy(externalId, key);
     if (more.length > 0)

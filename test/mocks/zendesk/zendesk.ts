@@ -117,13 +117,13 @@ export class ZendeskMock implements AsyncDisposable {
     };
   }
 
-  /** Jobs are done in turn, one in three when it is looked at for the second time; those that nobody looks at before them. */
+  /** Jobs are done in turn, one in eight when it is looked at for the second time; those that nobody looks at before them. */
   #look(id: string): MockAnswer {
     const at = this.jobs.findIndex((job) => job.id === id);
     const job = this.jobs[at];
     if (job === undefined) return { status: 404, body: { error: "RecordNotFound", description: "Not found" } };
     job.looks += 1;
-    if (job.work !== null && job.looks > (at % 3 === 2 ? 1 : 0)) {
+    if (job.work !== null && job.looks > (at % 8 === 5 ? 1 : 0)) {
       for (const each of this.jobs.slice(0, at + 1)) {
         each.results = each.work?.() ?? each.results;
         each.work = null;
