@@ -49,6 +49,8 @@ const harnesses: readonly VendorHarness[] = [
   {
     ...common,
     name: "users by e-mail",
+    // Each that is deleted is a request.
+    faultRate: 0.1,
     object: "users",
     columns: {
       email: "text",
