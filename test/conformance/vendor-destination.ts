@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { DestinationConnector } from "../../src/contracts/destination.ts";
+import { rate } from "../../src/app/config/schema-parts.ts";
 import type { TailraceError } from "../../src/contracts/errors.ts";
 import { faultsInTurn, randomFaults } from "../mocks/support/faults.ts";
 import type { MockRequest } from "../mocks/support/mock.ts";
@@ -30,8 +31,9 @@ export function describeVendor(connector: DestinationConnector, harnesses: reado
     expect(Object.values(guide ?? {}).filter((text) => text.length === 0)).toEqual([]);
     const example = parse(guide!.example) as Example;
     const [destination] = Object.values(example.destinations);
-    const { type: given, rate: _rate, concurrency: _concurrency, ...settings } = destination!;
+    const { type: given, rate: givenRate, concurrency: _concurrency, ...settings } = destination!;
     expect(given).toBe(type);
+    rate.optional().parse(givenRate);
     connector.settings.parse(settings);
     const syncs = Object.values(example.syncs);
     expect(syncs.length).toBeGreaterThan(0);

@@ -52,7 +52,7 @@ An app of your own works too: \`oauth: { client_id, client_secret, refresh_token
   crm:
     type: hubspot
     token: \${HUBSPOT_TOKEN}
-    rate: 19                        # Professional and Enterprise: 190 requests in 10 s
+    rate: 19/s                      # Professional and Enterprise: 190 requests in 10 s
 syncs:
   users_to_contacts:
     model: users
