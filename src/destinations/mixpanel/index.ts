@@ -74,7 +74,6 @@ syncs:
     object: events
     mode: event
     on: [insert]
-    match: distinct_id
     map:
       distinct_id: user_id
       time: ordered_at

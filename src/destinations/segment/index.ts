@@ -62,7 +62,6 @@ syncs:
     object: track
     mode: event
     on: [insert]
-    match: userId
     map:
       userId: user_id
       timestamp: ordered_at

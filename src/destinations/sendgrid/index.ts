@@ -64,7 +64,6 @@ syncs:
     mode: event
     on: [insert]
     backfill: false                 # not to those who are there already
-    match: email
     map:
       email: email
       name: full_name

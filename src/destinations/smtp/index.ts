@@ -21,7 +21,7 @@ export default defineDestination({
     host: smtp.example.com
     user: tailrace
     password: \${SMTP_PASSWORD}
-    rate: 10                        # mails a second, by your provider's limit
+    rate: 10/s                      # by your provider's limit
 syncs:
   welcome:
     model: users
@@ -29,7 +29,6 @@ syncs:
     mode: event
     on: [insert]
     backfill: false                 # not to those who are there already
-    match: email
     map:
       email: email
       name: full_name

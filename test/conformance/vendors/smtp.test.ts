@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
+import { rate } from "../../../src/app/config/schema-parts.ts";
 import type { TailraceError } from "../../../src/contracts/errors.ts";
 import smtp from "../../../src/destinations/smtp/index.ts";
 import { CA, MailServer, type Step, type Trouble } from "../../mocks/smtp/smtp.ts";
@@ -71,8 +72,9 @@ test("its settings are documented and mark their secrets; its example is right",
     "destinations" | "syncs",
     Record<string, Record<string, unknown>>
   >;
-  const { type, rate: _rate, ...settings } = example.destinations["mail"]!;
+  const { type, rate: givenRate, ...settings } = example.destinations["mail"]!;
   expect(type).toBe("smtp");
+  rate.parse(givenRate);
   smtp.settings.parse(settings);
   smtp.sync.parse(example.syncs["welcome"]!["options"]);
 });
