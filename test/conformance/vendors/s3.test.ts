@@ -45,6 +45,7 @@ describeVendor(s3, [
     // Without deletes it is the same log as in mode upsert.
     cases: ({ mode, onDelete }) => mode !== "mirror" || onDelete.kind === "delete",
     poison: {},
+    faultRate: 0.15,
     throttled: slowDown,
     writes: ({ method }) => method === "PUT",
     waived: {

@@ -68,16 +68,16 @@ export class S3Mock implements AsyncDisposable {
         headers["authorization"] ?? "",
       );
     if (given === null) return "AccessDenied";
-    const [, id, day, region, names, signature] = given as unknown as string[];
+    const [, id, day, region, names, signature] = given as unknown as [string, string, string, string, string, string];
     if (id !== this.accessKeyId) return "InvalidAccessKeyId";
     if (region !== this.region) return "AuthorizationHeaderMalformed";
     const time = headers["x-amz-date"] ?? "";
     const at = Date.parse(time.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
-    if (!time.startsWith(day!) || !(Math.abs(Date.now() - at) < SKEW_MS)) return "RequestTimeTooSkewed";
+    if (!time.startsWith(day) || !(Math.abs(Date.now() - at) < SKEW_MS)) return "RequestTimeTooSkewed";
     if ((headers["x-amz-security-token"] ?? null) !== this.sessionToken) return "InvalidToken";
     const payload = createHash("sha256").update(body).digest("hex");
     if (headers["x-amz-content-sha256"] !== payload) return "XAmzContentSHA256Mismatch";
-    const signed = names!.split(";");
+    const signed = names.split(";");
     const must = Object.keys(headers).filter((name) => name === "host" || name.startsWith("x-amz-"));
     if (!must.every((name) => signed.includes(name))) return "AccessDenied";
     const [path, query = ""] = url.split("?") as [string, string?];
