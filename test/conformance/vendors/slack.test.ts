@@ -55,7 +55,7 @@ const messages: VendorHarness = {
   stored: (column, text) => (column === "blocks" ? (text ?? "[]") : text),
   marker: "text",
   // Of hundreds of requests, one for each row.
-  faultRate: 0.015,
+  faultRate: 0.01,
   poison: { channel: "nowhere" },
   throttled: tooMany,
   writes: ({ url }) => url === "/chat.postMessage",
