@@ -51,9 +51,9 @@ test("who is found by Customer.io's own id is never made; by e-mail, in whatever
   const mock = await mockCustomerio();
   const byEmail = await run(mock, { columns: { email: "text", plan: "text" } });
   byEmail.put({ email: "A@example.com", plan: "free" });
-  await byEmail.finished();
   byEmail.put({ email: "a@EXAMPLE.com", plan: "pro" });
   await byEmail.finished();
+  expect(mock.server.requests.length).toBe(2);
   const [id] = mock.people.keys();
   const byId = await run(mock, { columns: { cio_id: "text", plan: "text" } });
   expect(await check(byId)).toEqual([]);

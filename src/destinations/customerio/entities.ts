@@ -1,6 +1,7 @@
-import type { Field } from "../../contracts/destination.ts";
+import type { Delivery, Field } from "../../contracts/destination.ts";
 import { jsonString } from "../../contracts/json-string.ts";
-import type { Operations, Place } from "../../kit/vendor/definition.ts";
+import type { Operation, Operations, Place } from "../../kit/vendor/definition.ts";
+import { oncePerRecord } from "../../kit/vendor/once-per-record.ts";
 import { matchText } from "../../kit/vendor/outcomes.ts";
 import { type FieldText, RecordText } from "../../kit/vendor/record-text.ts";
 import { isTimestamp, unixSeconds } from "../../kit/vendor/times.ts";
@@ -21,7 +22,14 @@ export function people({ target }: CustomerioPlace): Operations {
     // Of those who are there.
     return `${who},"action":"identify","attributes":{"_update":true${members === "" ? "" : `,${members}`}}}`;
   });
-  return { upsert: batch, update: batch, archive: batch, clear: batch, delete: batch };
+  // Addresses that differ in case are one person.
+  const byEmail = target.match[place] === "email";
+  const recordOf = (row: Delivery): string => (byEmail ? textOf(row, place).toLowerCase() : textOf(row, place));
+  const each: Operation = {
+    rows: batch.rows,
+    send: (rows, session) => oncePerRecord(rows, recordOf, (first) => batch.send(first, session)),
+  };
+  return { upsert: each, update: each, archive: each, clear: each, delete: each };
 }
 
 export function events({ target, options }: CustomerioPlace): Operations {

@@ -56,13 +56,13 @@ function* failures(body: unknown): Generator<{ readonly list: string; readonly v
 /** The places of the rows that a list means by a value. */
 function placesOf(identities: readonly Identity[]): (list: string, value: string) => readonly number[] | undefined {
   const kinds = {
-    Emails: indexOf(identities, ({ email }) => folded(email)),
+    Emails: indexOf(identities, ({ email }) => (email === null ? null : folded(email))),
     UserIds: indexOf(identities, ({ userId }) => userId),
   };
   const events = indexOf(identities, ({ event }) => event ?? null);
   return (list, value) => {
     if (list === "disallowedEventNames") return events.get(value);
-    return list.endsWith("Emails") ? kinds.Emails.get(folded(value)!) : kinds.UserIds.get(value);
+    return list.endsWith("Emails") ? kinds.Emails.get(folded(value)) : kinds.UserIds.get(value);
   };
 }
 
@@ -82,8 +82,8 @@ function indexOf(
 }
 
 /** Iterable does not tell addresses apart by case, or by spaces around them. */
-function folded(email: string | null): string | null {
-  return email === null ? null : email.trim().toLowerCase();
+export function folded(email: string): string {
+  return email.trim().toLowerCase();
 }
 
 /** The project drops fields that it does not know, and takes the rest: all rows have them. */

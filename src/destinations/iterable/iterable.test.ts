@@ -51,6 +51,16 @@ test("every list of users that were not taken leads to its rows, and the others 
   expect(users.delivered).toBe(2);
 });
 
+test("of addresses that differ in case, which are one user, the later waits for the earlier", async () => {
+  const mock = await project();
+  const users = await run(mock);
+  users.put({ email: "Ada@example.com", plan: "free" });
+  users.put({ email: "ada@example.com", plan: "pro" });
+  await users.finished();
+  expect(mock.server.requests).toHaveLength(2);
+  expect([users.delivered, mock.users.map(({ fields }) => fields.get("plan"))]).toEqual([2, ["pro"]]);
+});
+
 test("a value of another type than the field has is told before, and is a failure of its row", async () => {
   const mock = await project();
   const users = await run(mock, { columns: { email: "text", age: "text" } });

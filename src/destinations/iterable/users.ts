@@ -1,14 +1,15 @@
 import { DELIVERED, type Delivery, type Field, type Target } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
 import { jsonString } from "../../contracts/json-string.ts";
-import type { Operations, Place, VendorField, VendorFields } from "../../kit/vendor/definition.ts";
+import type { Operation, Operations, Place, VendorField, VendorFields } from "../../kit/vendor/definition.ts";
 import { member, memberText } from "../../kit/vendor/json.ts";
+import { oncePerRecord } from "../../kit/vendor/once-per-record.ts";
 import { oneRequest, requestEach } from "../../kit/vendor/operation.ts";
 import { matchText } from "../../kit/vendor/outcomes.ts";
 import { type FieldText, RecordText } from "../../kit/vendor/record-text.ts";
 import type { Session } from "../../kit/vendor/session.ts";
 import { isoTime, isTimestamp } from "../../kit/vendor/times.ts";
-import { readCounted } from "./counted.ts";
+import { folded, readCounted } from "./counted.ts";
 import { NOT_THERE } from "./errors.ts";
 import type { IterableOptions, IterableSettings } from "./settings.ts";
 
@@ -32,7 +33,7 @@ export function users({ target, options }: IterablePlace): Operations {
   // Of a project whose users have addresses, a user who only has an id is made only when that is asked for.
   const more = by === "userId" ? `,"preferUserId":true` : "";
   const create = options.create_fields ? `,"createNewFields":true` : "";
-  const upsert = oneRequest({
+  const bulk = oneRequest({
     rows: BATCH_ROWS,
     call(rows) {
       const each = rows.map(
@@ -42,6 +43,11 @@ export function users({ target, options }: IterablePlace): Operations {
     },
     read: (answer, rows, session) => readCounted(answer, rows, identityBy(by), session),
   });
+  const recordOf = (row: Delivery): string => (by === "email" ? folded(matchText(row)) : matchText(row));
+  const upsert: Operation = {
+    rows: BATCH_ROWS,
+    send: (rows, session) => oncePerRecord(rows, recordOf, (first) => bulk.send(first, session)),
+  };
   const remove = requestEach({
     call: (row) => ({
       method: "DELETE",
