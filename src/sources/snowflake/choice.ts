@@ -30,20 +30,21 @@ export async function choose(
     );
   const { feed } = settings;
   const role = folded(settings.role);
-  const rights = feed === "changes" ? null : await ourRights(session, table.database, role, options);
+  const database = folded(settings.database);
+  const rights = feed === "changes" ? null : await ourRights(session, database, role, options);
   if (rights !== null && (feed === "streams" || rights.missing.length === 0)) {
     const may =
       feed === "streams"
         ? "`feed: streams` is set"
-        : `role ${role} may make streams and tables in ${table.database}.${OUR_SCHEMA}`;
+        : `role ${role} may make streams and tables in ${database}.${OUR_SCHEMA}`;
     return { kind: "streams", why: `${may}: each change is read once, from a stream of our own`, facts };
   }
   const lacks =
     rights === null
       ? "`feed: changes` is set"
       : rights.exists
-        ? `role ${role} has no ${rights.missing.join(" and no ")} in the schema ${table.database}.${OUR_SCHEMA}`
-        : `there is no schema ${table.database}.${OUR_SCHEMA} for a stream and its outbox`;
+        ? `role ${role} has no ${rights.missing.join(" and no ")} in the schema ${database}.${OUR_SCHEMA}`
+        : `there is no schema ${database}.${OUR_SCHEMA} for a stream and its outbox`;
   if (facts.tracked)
     return { kind: "changes", why: `${lacks}: its changes are read by Time Travel, without a right to write`, facts };
   if (facts.tracked)

@@ -84,6 +84,23 @@ test("keys of several columns, of any type that tells rows apart, in order", asy
   ]);
 });
 
+test("a table of another database has its stream in ours", async () => {
+  const { account } = server;
+  await account.sql("CREATE DATABASE RAW");
+  await account.sql("CREATE TABLE RAW.PUBLIC.EVENTS (ID NUMBER(38,0) NOT NULL PRIMARY KEY) CHANGE_TRACKING = TRUE");
+  await account.sql("GRANT SELECT ON TABLE RAW.PUBLIC.EVENTS TO ROLE TAILRACE_ROLE");
+  const model = tableModel("events", { namespace: "raw.public" });
+  await using source = snowflakeSource(server);
+  const start = await source.open([model], [], NEVER);
+  await using log = reading(source, start.position);
+  await log.next();
+  const changed = log.changed();
+  await account.sql("INSERT INTO RAW.PUBLIC.EVENTS VALUES (1)");
+  expect((await changed).changes).toMatchObject([{ op: "insert", after: ["1"] }]);
+  const streams = [...account.catalogue.objects.values()].filter(({ kind }) => kind === "stream");
+  expect(streams).toMatchObject([{ database: "SHOP", schema: "TAILRACE" }]);
+});
+
 test.each([
   [tableModel("nope"), "source.model", 'there is no "SHOP"."PUBLIC"."NOPE"'],
   [tableModel("users", { key: ["id"] }), "source.model", "there is no column id for its key; did you mean ID?"],

@@ -31,10 +31,10 @@ export function textLiteral(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
 }
 
+/** A namespace is a schema, or `database.schema`. */
 export function tableOf(model: TableModel, settings: Settings): ObjectName {
   const { namespace, name } = model.table;
-  // `schema`, or `database.schema`.
-  const [schema = settings.schema, database = settings.database] = namespace?.split(".").reverse() ?? [];
+  const [schema = settings.schema, database = settings.database] = (namespace ?? settings.schema).split(".").reverse();
   return { database: folded(database), schema: folded(schema), name: folded(name) };
 }
 
@@ -54,9 +54,10 @@ export interface FeedNames {
   readonly feed: ObjectName;
 }
 
-/** Two models of one table are two feeds: each reads at its own pace. */
+/** Two models of one table are two feeds: each reads at its own pace. `database`: where the schema TAILRACE is. */
 export function feedNames(
   owner: { readonly project: string; readonly source: string; readonly model: string },
+  database: string,
   table: ObjectName,
   key: readonly string[],
 ): FeedNames {
@@ -66,6 +67,6 @@ export function feedNames(
     .slice(0, 12)
     .toUpperCase();
   const id = `${table.name.replaceAll(/\W/g, "_").slice(0, 60)}_${digest}`;
-  const ours = (kind: string): ObjectName => ({ database: table.database, schema: OUR_SCHEMA, name: `${kind}_${id}` });
+  const ours = (kind: string): ObjectName => ({ database, schema: OUR_SCHEMA, name: `${kind}_${id}` });
   return { id, stream: ours("STREAM"), pin: ours("PIN"), outbox: ours("OUTBOX"), feed: ours("FEED") };
 }

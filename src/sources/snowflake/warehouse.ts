@@ -134,7 +134,7 @@ export class SnowflakeWarehouse implements Warehouse {
     const { relation } = await describeModel(this.#session, this.#versions, model, table, signal);
     const key = relation.key.map((place) => relation.columns[place]!.name);
     const { project, name: source } = this.#context;
-    return feedNames({ project, source, model: model.name }, table, key);
+    return feedNames({ project, source, model: model.name }, folded(this.#settings.database), table, key);
   }
 
   #with(signal: AbortSignal): StatementOptions {
