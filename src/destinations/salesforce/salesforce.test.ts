@@ -37,6 +37,16 @@ test("a row that meets a lock is sent again, and no other", async () => {
   expect(mock.server.requests.at(-1)!.body).not.toContain('"Ext__c":"1"');
 });
 
+test("results that are not as many as the records say nothing of any", async () => {
+  const mock = await mockSalesforce();
+  const accounts = await run(mock);
+  const one = { id: "001", success: true, errors: [] };
+  mock.server.fail(faultsInTurn([{ status: 200, body: [one] }], ({ method }) => method === "PATCH"));
+  for (const n of [1, 2]) accounts.put({ Ext__c: `${n}`, Name: "x" });
+  await accounts.finished();
+  expect([accounts.delivered, accounts.rejected, records(mock).length]).toEqual([2, [], 2]);
+});
+
 test("a trigger's error that is of a lock is one", async () => {
   const mock = await mockSalesforce();
   const accounts = await run(mock);

@@ -96,12 +96,13 @@ export class ZendeskMock implements AsyncDisposable {
     }
     const inputs = (parseExact(request.body) as Readonly<Record<string, Input[]>>)[plural]!;
     if (inputs.length > MOST_ROWS) return tooManyRows();
-    const upserts = action === "create_or_update_many";
-    return this.#begin(inputs.length, () => {
-      const results = inputs.map((input, index) => this.#write(plural, action, flat(input), index));
-      // These are told by what they are, not by their place.
-      return upserts ? results.toReversed() : results;
-    });
+    // In no order that is promised; what is told of upserts neither.
+    return this.#begin(inputs.length, () =>
+      inputs
+        .map((input, index) => ({ input, index }))
+        .toReversed()
+        .map(({ input, index }) => this.#write(plural, action, flat(input), index)),
+    );
   }
 
   #oauth(form: URLSearchParams): MockAnswer {
