@@ -27,14 +27,14 @@ export class EnvelopeWriter {
     return (
       `{"id":"${delivery.id}","type":"${op}","sync":${this.#sync},` +
       (event ? `"op":"${delivery.change}",` : "") +
-      `"key":${this.#key(delivery)},"position":"${delivery.position}",` +
+      `"key":${this.key(delivery)},"position":"${delivery.position}",` +
       `"committed_at":${this.#time(delivery.committedAt)},"record":${record.json()}` +
       (event ? `,"old":${old === null ? "null" : old.json()}}` : "}")
     );
   }
 
   /** The model's key by its columns' own names: `{"id":42}`. */
-  #key(delivery: Delivery): string {
+  key(delivery: Delivery): string {
     const { relation, key } = delivery;
     if (relation !== this.#keyOf) this.#useKeyOf(relation);
     let json = "{";
