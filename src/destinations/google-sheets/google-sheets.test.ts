@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { neverAborted } from "../../../test/conformance/running.ts";
 import { type CellValue, GoogleSheetsMock } from "../../../test/mocks/google-sheets/google-sheets.ts";
 import { faultsInTurn } from "../../../test/mocks/support/faults.ts";
+import { delivery, shapeOf } from "../../../test/support/deliveries.ts";
 import { VendorRun, type VendorRunOptions } from "../../../test/support/vendor-lane.ts";
 import { UNCHANGED } from "../../contracts/values.ts";
 import sheets from "./index.ts";
@@ -116,6 +117,30 @@ test("what was appended, and its answer lost, is found and not appended again", 
   for (const id of ["1", "2"]) rows.put({ id, name: id, mrr: null }, "insert");
   await rows.finished();
   expect([rows.delivered, writes(mock).length, texts(mock).length]).toEqual([2, 2, 2]);
+});
+
+test("writes that are begun beside each other are done one after the other", async () => {
+  const mock = await mockSheets([
+    ["id", "name"],
+    ["1", "a"],
+    ["2", "b"],
+    ["3", "c"],
+  ]);
+  const { destination, target } = await run(mock, { columns: { id: "text", name: "text" } });
+  const writers = await Promise.all([1, 2].map(() => destination.open(target, neverAborted())));
+  const shape = shapeOf({ id: "text", name: "text" });
+  const row = (op: "delete" | "upsert", id: string, name: string | null) => delivery({ op, shape, values: [id, name] });
+  const outcomes = await Promise.all([
+    writers[0]!.write([row("delete", "1", null)], neverAborted()),
+    writers[1]!.write([row("upsert", "3", "C"), row("upsert", "4", "d")], neverAborted()),
+    writers[0]!.write([row("delete", "2", null), row("upsert", "5", "e")], neverAborted()),
+  ]);
+  expect(outcomes.flat().map(({ status }) => status)).toEqual(Array(5).fill("delivered"));
+  expect(texts(mock)).toEqual([
+    ["3", "C"],
+    ["4", "d"],
+    ["5", "e"],
+  ]);
 });
 
 test("a spreadsheet that is full stops the sync, and rejects no row", async () => {

@@ -71,7 +71,8 @@ most 50,000 characters: a row with more is a failure to look at.`,
 - A null, and an empty text, is an empty cell. Of two rows with the same match value the first is written to.
 - New rows come after the last row that has anything in it. \`on_delete: delete\` removes the whole row, your own columns in it too.
 - In the modes \`insert\` and \`event\` rows are only appended; where an answer was lost they are appended again.
-- One sync a tab: two that write to one do not see each other's new rows.
+- Writes to a spreadsheet are done one after the other, whatever \`concurrency\` says. Of several processes, or several destinations of one
+  spreadsheet, neither knows what the other is about to write: have one.
 - A large tab is slow, because its match column is read for each batch.
 - Not covered: making tabs and names, archiving, formulas, formats, OAuth of a person.`,
   },
