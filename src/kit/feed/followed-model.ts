@@ -47,6 +47,7 @@ export class FollowedModel implements ModelReader {
 
   renew(reading: ModelFeed | ModelRows): boolean {
     if (reading.kind !== "feed") return false;
+    this.#feed.pushed?.stop();
     this.#feed = reading;
     this.#scans.renew(reading);
     this.#forgetting.renew(reading);
@@ -111,10 +112,12 @@ export class FollowedModel implements ModelReader {
           if (goal.mark !== upTo) continue;
           // Once in any case, so that whoever reads only up to now gets there.
         } else if (first) yield { changes: [], end: reached, bytes: 0 };
-        await delay(pace.waitMs(Date.now()), undefined, { signal });
+        await (this.#feed.pushed?.after(upTo, signal) ?? delay(pace.waitMs(Date.now()), undefined, { signal }));
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      this.#feed.pushed?.stop();
     }
   }
 
@@ -188,6 +191,7 @@ export class FollowedModel implements ModelReader {
   }
 
   close(): void {
+    this.#feed.pushed?.stop();
     this.#scans.close();
   }
 

@@ -100,8 +100,19 @@ export interface ModelFeed {
   /** About how many rows the model has; null: unknown. Metadata only. */
   estimate(signal: AbortSignal): Promise<number | null>;
 
+  /** Absent: {@link newest} is asked again and again. */
+  readonly pushed?: Pushed;
+
   /** What is at or before `mark` is needed by nobody any more, over restarts too. Absent: the warehouse forgets by itself. */
   forget?(mark: Mark, signal: AbortSignal): Promise<void>;
+}
+
+/** A warehouse that says by itself that there is something new, as long as it is listened to. */
+export interface Pushed {
+  /** Resolves when there may be something after `mark`, which has been read. Rejects as {@link ModelFeed.changes} throws. */
+  after(mark: Mark, signal: AbortSignal): Promise<void>;
+  /** Nobody listens any more: closes what is open for it. */
+  stop(): void;
 }
 
 /** Where changes begin. */
