@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import type { Destination, DestinationContext, Target, Writer } from "../../contracts/destination.ts";
 import { TailraceError } from "../../contracts/errors.ts";
@@ -88,14 +89,16 @@ function connectionOf(
       throw new TailraceError("config.invalid", `\`tls.${name}\`: the file cannot be read`, { cause: error });
     }
   };
+  // An address cannot be asked for by name (SNI); its certificate is verified all the same.
+  const named = brokers.every((broker) => isIP(broker.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "")) === 0);
   return () => ({
     bootstrapBrokers: [...brokers],
     connectTimeout: Math.min(timeoutMs, 10_000),
     requestTimeout: timeoutMs,
-    ...(tls === true && { tls: {}, tlsServerName: true }),
+    ...(tls === true && { tls: {}, tlsServerName: named }),
     ...(typeof tls === "object" && {
       tls: { ca: pem("ca", tls.ca), cert: pem("cert", tls.cert), key: pem("key", tls.key) },
-      tlsServerName: true,
+      tlsServerName: named,
     }),
     ...(sasl !== undefined &&
       password !== null && {

@@ -51,6 +51,8 @@ export function faultOf(error: unknown, sent: boolean): TailraceError {
     return new TailraceError("destination.config", `Kafka: there is no topic ${unknownTopic}, or it may not be seen`);
   if (all.some(({ code, message = "" }) => code === "PLT_KFK_USER" && message.startsWith("SASL mechanism")))
     return faultOfName("UNSUPPORTED_SASL_MECHANISM");
+  if (all.some(({ message }) => message === "Broker requires TLS."))
+    return new TailraceError("destination.config", "Kafka: this broker wants TLS: set `tls: true`");
   const why = all.findLast(({ code }) => code !== undefined && !code.startsWith("PLT_KFK_"))?.code;
   const said = why === undefined ? "" : ` (${why})`;
   if (!sent) return new TailraceError("destination.unreachable", `Kafka: no broker could be connected to${said}`);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { delivery } from "../../../test/support/deliveries.ts";
-import { type Broker, startKafka } from "../../../test/support/kafka/broker.ts";
+import { type Broker, OPENSSL, startKafka } from "../../../test/support/kafka/broker.ts";
 import { KAFKA_MISSING } from "../../../test/support/kafka/install.ts";
 import { people, silent, target } from "../../../test/support/webhook.ts";
 import type { Destination, Target } from "../../contracts/destination.ts";
@@ -148,6 +148,23 @@ describe.skipIf(KAFKA_MISSING !== undefined)(
       await writeFile(join(base, "password"), PASSWORD);
       await expect(writer.write([row("1")], signal)).rejects.toMatchObject({ code: "destination.unavailable" });
       expect(await writer.write([row("1")], signal)).toEqual(delivered(1));
+    });
+
+    test.skipIf(!OPENSSL)("certificates are shown and verified (needs the openssl command)", async () => {
+      const object = await topic();
+      const { address = "", ...tls } = broker.tls ?? {};
+      const write = async (settings: unknown) =>
+        (await destination({ brokers: [address], tls: settings }).open(at(object), signal)).write([row("1")], signal);
+      expect(await write(tls)).toEqual(delivered(1));
+      await expect(write(true)).rejects.toMatchObject({
+        code: "destination.unreachable",
+        message: expect.stringMatching(/\((SELF_SIGNED|UNABLE_TO_VERIFY)/) as string,
+      });
+      await expect(write({ ca: tls.ca })).rejects.toMatchObject({ code: "destination.unreachable" });
+      await expect(write(false)).rejects.toMatchObject({
+        code: "destination.config",
+        message: expect.stringContaining("`tls: true`") as string,
+      });
     });
 
     test("an answer that is cut off: the request is sent again with its numbers, and taken once", async () => {

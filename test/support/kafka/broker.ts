@@ -1,7 +1,7 @@
 // A throw-away broker of Apache Kafka, alone in its cluster (KRaft), behind a proxy that can fail.
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -18,12 +18,16 @@ const JVM = [
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ];
 
+export const OPENSSL = spawnSync("openssl", ["version"]).status === 0;
+
 export interface Broker extends AsyncDisposable {
   /** `host:port` where no one signs in, and nothing fails. */
   readonly plain: string;
   /** `host:port`, through the proxy, where user `tailrace` (PLAIN) or `scram` signs in with the password. */
   readonly sasl: string;
   readonly proxy: TcpProxy;
+  /** Where a certificate of `ca` is shown and asked for; null without the openssl command. */
+  readonly tls: { readonly address: string; readonly ca: string; readonly cert: string; readonly key: string } | null;
   createTopic(name: string, partitions: number, configs?: Readonly<Record<string, string>>): Promise<void>;
   deleteTopic(name: string): Promise<void>;
   /** Of a topic that is there. */
@@ -33,10 +37,14 @@ export interface Broker extends AsyncDisposable {
 export async function startKafka(password: string): Promise<Broker> {
   const home = await install();
   const root = await mkdtemp(join(tmpdir(), "tailrace-kafka-"));
-  const [plain, controller, sasl] = [await freePort(), await freePort(), await freePort()];
+  const [plain, controller, sasl, tls] = [await freePort(), await freePort(), await freePort(), await freePort()];
   const proxy = await startTcpProxy({ host: "127.0.0.1", port: sasl });
   const config = join(root, "server.properties");
-  await writeFile(config, properties({ root, plain, controller, sasl, advertised: proxy.port, password }));
+  const certificates = OPENSSL ? await makeCertificates(root) : null;
+  await writeFile(
+    config,
+    properties({ root, plain, controller, sasl, advertised: proxy.port, tls: OPENSSL ? tls : null, password }),
+  );
   const run = [...JVM, "-cp", join(home, "*")];
   await promisify(execFile)(java ?? "java", [
     ...run,
@@ -59,6 +67,7 @@ export async function startKafka(password: string): Promise<Broker> {
     plain: `127.0.0.1:${plain}`,
     sasl: `127.0.0.1:${proxy.port}`,
     proxy,
+    tls: certificates === null ? null : { address: `localhost:${tls}`, ...certificates },
     createTopic: async (name, partitions, configs = {}) => {
       await admin.createTopics({
         topics: [name],
@@ -91,15 +100,22 @@ function properties(of: {
   readonly controller: number;
   readonly sasl: number;
   readonly advertised: number;
+  readonly tls: number | null;
   readonly password: string;
 }): string {
   const scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+  const tls = of.tls === null ? "" : `,TLS://localhost:${of.tls}`;
   return `process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:${of.controller}
-listeners=PLAINTEXT://127.0.0.1:${of.plain},CONTROLLER://127.0.0.1:${of.controller},SASL://127.0.0.1:${of.sasl}
-advertised.listeners=PLAINTEXT://127.0.0.1:${of.plain},SASL://127.0.0.1:${of.advertised}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:${of.plain},CONTROLLER://127.0.0.1:${of.controller},SASL://127.0.0.1:${of.sasl}${tls}
+advertised.listeners=PLAINTEXT://127.0.0.1:${of.plain},SASL://127.0.0.1:${of.advertised}${tls}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL
+listener.name.tls.ssl.keystore.type=PEM
+listener.name.tls.ssl.keystore.location=${join(of.root, "server.pem")}
+listener.name.tls.ssl.truststore.type=PEM
+listener.name.tls.ssl.truststore.location=${join(of.root, "ca.pem")}
+listener.name.tls.ssl.client.auth=required
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
@@ -116,6 +132,21 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=4194304
 `;
+}
+
+/** An authority, the broker's certificate (`server.pem`) and a client's, in `folder`. */
+async function makeCertificates(folder: string): Promise<{ ca: string; cert: string; key: string }> {
+  const ssl = (command: string) => execFileSync("openssl", command.split(" "), { cwd: folder, stdio: "ignore" });
+  const key = "ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+  const text = (name: string) => readFile(join(folder, name), "utf8");
+  await writeFile(join(folder, "names"), "subjectAltName=DNS:localhost");
+  ssl(`req -x509 -newkey ${key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority`);
+  for (const name of ["localhost", "client"]) {
+    ssl(`req -newkey ${key} -keyout ${name}.key -out ${name}.csr -subj /CN=${name}`);
+    ssl(`x509 -req -in ${name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out ${name}.pem -days 2 -extfile names`);
+  }
+  await writeFile(join(folder, "server.pem"), (await text("localhost.key")) + (await text("localhost.pem")));
+  return { ca: await text("ca.pem"), cert: await text("client.pem"), key: await text("client.key") };
 }
 
 /** @throws Error with what the broker said last, when it ends instead */
