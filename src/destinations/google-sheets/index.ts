@@ -27,7 +27,7 @@ export default defineVendor({
   },
   objects: [
     {
-      name: "Sheet1",
+      name: "any tab",
       accepts: () => true,
       modes: ["upsert", "mirror", "update", "insert", "event"],
       deletes: ["delete", "clear", "ignore"],
@@ -69,7 +69,8 @@ most 50,000 characters: a row with more is a failure to look at.`,
 - Texts stay as they are: none becomes a number, a date or a formula. Numbers of up to 15 digits are numbers; with more, which Sheets would round,
   they are texts. The match column is always text. Times are texts as the source prints them.
 - A null, and an empty text, is an empty cell. Of two rows with the same match value the first is written to.
-- New rows come after the last row that has anything in it. \`on_delete: delete\` removes the whole row, your own columns in it too.
+- New rows come after the last row that has anything in it. \`on_delete: delete\` removes the whole row, your own columns in it too. Google does not
+  delete every row below a frozen one: keep an empty row at the end.
 - In the modes \`insert\` and \`event\` rows are only appended; where an answer was lost they are appended again.
 - Writes to a spreadsheet are done one after the other, whatever \`concurrency\` says. Of several processes, or several destinations of one
   spreadsheet, neither knows what the other is about to write: have one.

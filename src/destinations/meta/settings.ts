@@ -19,8 +19,8 @@ export const settings = z
     access_token: secretSetting("A system user's access token (`EAA…`)."),
     version: z
       .string()
-      .regex(/^v\d+\.\d+$/, "A version is `v24.0`.")
-      .default("v24.0")
+      .regex(/^v\d+\.\d+$/, "A version is `v25.0`.")
+      .default("v25.0")
       .describe("The version of the Graph API."),
     ...connectionSettings,
   })
