@@ -1,5 +1,6 @@
 import pg from "pg";
 import { clientConfig } from "../../kit/postgres/client-config.ts";
+import { sqlState } from "../../kit/postgres/errors.ts";
 import { destroy, isCut } from "../../kit/postgres/socket.ts";
 import { quoteIdentifier } from "../../kit/sql.ts";
 import { asSourceError } from "./source-error.ts";
@@ -28,8 +29,14 @@ export class Sessions implements AsyncDisposable {
   /** A short statement; throws the driver's error. */
   async rows(sql: string, signal: AbortSignal): Promise<Rows> {
     signal.throwIfAborted();
-    const client = await this.#client(signal);
-    return query(client, sql);
+    const client = await unlessAborted(signal, this.#client());
+    try {
+      return await unlessAborted(signal, query(client, sql));
+    } catch (error) {
+      // An answer that did not come in time may come to the next statement.
+      if (!signal.aborted && sqlState(error) === null) destroy(client);
+      throw error;
+    }
   }
 
   /** For a cursor. `patient`: a statement may take any time. Aborting `signal` cuts it as long as it is used. */
@@ -62,11 +69,30 @@ export class Sessions implements AsyncDisposable {
     if (client) await close(client);
   }
 
-  async #client(signal: AbortSignal): Promise<pg.Client> {
-    const known = await this.#shared?.catch(() => null);
-    if (known && !isCut(known)) return known;
-    this.#shared = this.connect(signal, false);
-    return this.#shared;
+  /** Several may ask at once; that one of them leaves off is nothing to the others. */
+  async #client(): Promise<pg.Client> {
+    const shared = (this.#shared ??= this.connect(new AbortController().signal, false));
+    try {
+      const client = await shared;
+      if (!isCut(client)) return client;
+    } catch (error) {
+      if (this.#shared === shared) this.#shared = null;
+      throw error;
+    }
+    if (this.#shared === shared) this.#shared = null;
+    return this.#client();
+  }
+}
+
+/** Rejects when the signal aborts; the work goes on. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const stop = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 

@@ -25,7 +25,7 @@ export function describe(from: string): string {
 
 /** The timestamp, whether there is a row (else one comes that is none), and the row. `where` null: all. */
 export function readRows(from: string, where: string | null, order: readonly string[]): string {
-  const inner = `SELECT true AS found, m.* FROM ${from} AS m${where === null ? "" : ` WHERE ${where}`}`;
+  const inner = `SELECT true AS tailrace_found, m.* FROM ${from} AS m${where === null ? "" : ` WHERE ${where}`}`;
   const by = order.length === 0 ? "" : ` ORDER BY ${order.map((name) => `r.${quoteIdentifier(name)}`).join(", ")}`;
   return `SELECT mz_now() AS mark, r.* FROM (SELECT 1) AS one LEFT JOIN (${inner}) AS r ON true${by}`;
 }

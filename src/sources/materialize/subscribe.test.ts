@@ -59,6 +59,10 @@ async function changes(source: Source, after: string, count: number): Promise<re
   return found;
 }
 
+function query(sql: string, capture: "auto" | "diff" = "auto"): Model {
+  return { ...common, kind: "query", name: "q", sql, key: ["id"], capture, windowMs: 0 };
+}
+
 const told = (all: readonly Change[]) =>
   all.map(({ op, before, after }) => [op, before?.[1] ?? null, after?.[1] ?? null]);
 
@@ -128,15 +132,6 @@ test("two rows with one key are a key_violation", async () => {
 
 test("a query is followed too, and another SQL is another history", async () => {
   await using at = await stage();
-  const query = (sql: string): Model => ({
-    ...common,
-    kind: "query",
-    name: "q",
-    sql,
-    key: ["id"],
-    capture: "auto",
-    windowMs: 0,
-  });
   const stored = await at.source.open([query("SELECT * FROM shop.t")], [], NEVER);
   at.write([1, "1", "a"]);
   expect(told(await changes(at.source, stored.position, 1))).toEqual([["insert", null, "a"]]);
@@ -144,6 +139,21 @@ test("a query is followed too, and another SQL is another history", async () => 
   await expect(other.open([query("SELECT  *  FROM shop.t")], [stored], NEVER)).rejects.toMatchObject({
     code: "source.gap.replaced",
   });
+});
+
+test("a query that is to be compared is", async () => {
+  await using at = await stage();
+  at.write([1, "1", "a"]);
+  const model = query("SELECT * FROM shop.t", "diff");
+  expect(await at.source.capture(model, NEVER)).toMatchObject({
+    kind: "diff",
+    because: [expect.stringContaining("capture: diff")],
+  });
+  const rows: unknown[] = [];
+  for await (const chunk of at.source.scan(model, null, LIMIT, NEVER)) rows.push(...chunk.rows);
+  expect(rows).toEqual([rowOf("1", "a")]);
+  expect(await at.source.explain(model, NEVER)).toMatchObject({ kind: "diff" });
+  expect(await at.source.explain(MODEL, NEVER)).toMatchObject({ kind: "feed" });
 });
 
 test("check names what is missing", async () => {

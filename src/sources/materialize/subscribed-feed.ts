@@ -83,12 +83,21 @@ export class SubscribedFeed implements ModelFeed {
     }
   }
 
-  async *scanAt(
+  scanAt(
     _mark: Mark,
     after: Cursor | null,
     limit: ChunkLimit,
     signal: AbortSignal,
   ): AsyncGenerator<RowPage, void, undefined> {
+    return this.scan(after, limit, signal);
+  }
+
+  lookupAt(_mark: Mark, keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
+    return this.lookup(keys, signal);
+  }
+
+  /** As of when it is asked, which is not before any mark that was said before. */
+  async *scan(after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncGenerator<RowPage, void, undefined> {
     const relation = await this.relation(signal);
     const key = keyNames(relation);
     const where = after === null ? null : behind(key, after);
@@ -102,7 +111,7 @@ export class SubscribedFeed implements ModelFeed {
           await client.query(declareRead(readRows(this.#place.from, where, key)));
         }),
       );
-      // A SELECT is as of when it is asked, which is not before any timestamp that was said before; one row comes in any case.
+      // One row comes in any case.
       let page = await next();
       const asOf = markOf(BigInt(page.rows[0]![0]!));
       const fetched = async function* (): AsyncGenerator<readonly Values[]> {
@@ -114,7 +123,7 @@ export class SubscribedFeed implements ModelFeed {
     }
   }
 
-  async lookupAt(_mark: Mark, keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
+  async lookup(keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
     const relation = await this.relation(signal);
     const sql = readRows(this.#place.from, anyOf(keyNames(relation), keys), []);
     const found = await this.#place.guard(signal, () => this.#sessions.rows(sql, signal));

@@ -17,7 +17,7 @@ const TICK_MS = 20;
 const NAME = String.raw`"(?<schema>[^"]+)"\."(?<name>[^"]+)"`;
 const FROM = String.raw`(?:${NAME}|\(\s*SELECT \* FROM (?<in>[\w.]+)\s*\))`;
 const ROWS = new RegExp(
-  String.raw`^SELECT mz_now\(\) AS mark, r\.\* FROM \(SELECT 1\) AS one LEFT JOIN \(SELECT true AS found, m\.\* FROM ${FROM} AS m(?: WHERE (?<where>.*))?\) AS r ON true(?<order> ORDER BY .*)?$`,
+  String.raw`^SELECT mz_now\(\) AS mark, r\.\* FROM \(SELECT 1\) AS one LEFT JOIN \(SELECT true AS tailrace_found, m\.\* FROM ${FROM} AS m(?: WHERE (?<where>.*))?\) AS r ON true(?<order> ORDER BY .*)?$`,
   "s",
 );
 const SUBSCRIBE = new RegExp(
@@ -192,7 +192,7 @@ class Session implements WireSession {
         return place === undefined ? 0 : compare(object.fields[place]!, a[place]!, b[place]!);
       });
     }
-    const fields = [{ name: "mark", oid: MZ_TIMESTAMP }, { name: "found", oid: BOOL }, ...object.fields];
+    const fields = [{ name: "mark", oid: MZ_TIMESTAMP }, { name: "tailrace_found", oid: BOOL }, ...object.fields];
     const found: Row[] = rows.map((row) => [mark, "t", ...row]);
     return selected(fields, found.length > 0 ? found : [[mark, null, ...object.fields.map(() => null)]]);
   }
