@@ -131,6 +131,16 @@ describe.skipIf(KAFKA_MISSING !== undefined)(
       ]);
     });
 
+    test("what is wrong with every record is no row's fault", async () => {
+      const object = await topic(2, { "message.timestamp.before.max.ms": "0" });
+      const writer = await destination().open(at(object), signal);
+      const rows = Array.from({ length: 10 }, (_, n) => row(String(n)));
+      await expect(writer.write(rows, signal)).rejects.toMatchObject({
+        code: "destination.config",
+        message: "Kafka answered INVALID_TIMESTAMP",
+      });
+    });
+
     test.each([
       ["plain", "tailrace"],
       ["scram-sha-256", "scram"],
@@ -152,7 +162,8 @@ describe.skipIf(KAFKA_MISSING !== undefined)(
 
     test.skipIf(!OPENSSL)("certificates are shown and verified (needs the openssl command)", async () => {
       const object = await topic();
-      const { address = "", ...tls } = broker.tls ?? {};
+      if (broker.tls === null) throw new Error("no certificates");
+      const { address, ...tls } = broker.tls;
       const write = async (settings: unknown) =>
         (await destination({ brokers: [address], tls: settings }).open(at(object), signal)).write([row("1")], signal);
       expect(await write(tls)).toEqual(delivered(1));
