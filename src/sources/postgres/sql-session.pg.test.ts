@@ -1,5 +1,6 @@
 import { expect, inject, test } from "vitest";
 import { testDatabase } from "../../../test/support/postgres.ts";
+import { startTcpProxy } from "../../../test/support/tcp-proxy.ts";
 import { connect } from "./connection.ts";
 import { SqlSession } from "./sql-session.ts";
 
@@ -48,6 +49,28 @@ test("a connection on which nothing comes any more is given up", async () => {
     code: "source.silent",
   });
   expect((await session.use(signal, (client) => client.query("SELECT 'again' AS x"))).rows).toEqual([{ x: "again" }]);
+});
+
+test("a connection that was swallowed is noticed long before that; a statement that takes long is left alone", async () => {
+  await using database = await testDatabase(inject("postgresUrl"));
+  const { hostname, port } = new URL(database.url);
+  await using proxy = await startTcpProxy({ host: hostname, port: Number(port) });
+  await using session = new SqlSession(
+    (inner) => connect({ url: proxy.through(database.url) }, { replication: false, signal: inner }),
+    50_000,
+    300,
+  );
+  expect((await session.use(signal, (client) => client.query("SELECT pg_sleep(2), 'slow' AS x"))).rows).toMatchObject([
+    { x: "slow" },
+  ]);
+  for (const way of ["up", "down"] as const) {
+    const swallowed = session.use(signal, async (client) => {
+      for (const connection of proxy.connections) connection.flow(way, { kind: "black-hole" });
+      await client.query("SELECT 1");
+    });
+    await expect(swallowed).rejects.toMatchObject({ code: "source.silent" });
+    await session.use(signal, (client) => client.query("SELECT 1"));
+  }
 });
 
 test("closing ends what is under way, and nothing begins after it", async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import { TailraceError } from "../../contracts/errors.ts";
 import { bytesRead, destroy, isCut } from "../../kit/postgres/socket.ts";
@@ -6,6 +7,10 @@ import { asSourceError } from "./source-error.ts";
 
 /** Nothing that is asked here takes so long without a byte: the connection is dead and does not know it. */
 const SILENT_AFTER_MS = 120_000;
+/** After so long without a byte the server is asked, over another connection, whether it is still at work. */
+const ASK_AFTER_MS = 20_000;
+/** An answer that the server has given by then has come, or never will. */
+const ANSWER_COMES_WITHIN_MS = 1000;
 
 /**
  * One ordinary session, opened when it is needed and again when it was lost, for one user at a time in the order of
@@ -17,10 +22,16 @@ export class SqlSession implements AsyncDisposable {
   #last: Promise<unknown> = Promise.resolve();
   readonly #closing = new AbortController();
   readonly #silentAfterMs: number;
+  readonly #askAfterMs: number;
 
-  constructor(open: (signal: AbortSignal) => Promise<pg.Client>, silentAfterMs = SILENT_AFTER_MS) {
+  constructor(
+    open: (signal: AbortSignal) => Promise<pg.Client>,
+    silentAfterMs = SILENT_AFTER_MS,
+    askAfterMs = ASK_AFTER_MS,
+  ) {
     this.#open = open;
     this.#silentAfterMs = silentAfterMs;
+    this.#askAfterMs = askAfterMs;
   }
 
   /**
@@ -46,16 +57,29 @@ export class SqlSession implements AsyncDisposable {
     let silent = false;
     let read = bytesRead(client);
     let readAtMs = Date.now();
-    const watch = setInterval(() => {
-      const now = bytesRead(client);
-      if (now !== read) {
-        read = now;
-        readAtMs = Date.now();
-      } else if (Date.now() - readAtMs >= silentAfterMs) {
-        silent = true;
-        destroy(client);
-      }
-    }, silentAfterMs / 4);
+    let askedAtMs = readAtMs;
+    const giveUp = (): void => {
+      silent = true;
+      destroy(client);
+    };
+    const watch = setInterval(
+      () => {
+        const nowMs = Date.now();
+        const now = bytesRead(client);
+        if (now !== read) {
+          read = now;
+          readAtMs = askedAtMs = nowMs;
+        } else if (nowMs - readAtMs >= silentAfterMs) giveUp();
+        else if (nowMs - askedAtMs >= this.#askAfterMs) {
+          askedAtMs = nowMs;
+          const ask = async (): Promise<void> => {
+            if ((await this.#isDead(client, signal)) && bytesRead(client) === read) giveUp();
+          };
+          void ask();
+        }
+      },
+      Math.min(silentAfterMs, this.#askAfterMs) / 4,
+    );
     watch.unref();
     try {
       return await work(client);
@@ -63,11 +87,36 @@ export class SqlSession implements AsyncDisposable {
       this.#forget(client);
       destroy(client);
       signal.throwIfAborted();
-      if (silent) throw new TailraceError("source.silent", `no byte came for ${silentAfterMs / 1000} s`);
+      if (silent)
+        throw new TailraceError("source.silent", `no byte came for ${Math.round((Date.now() - readAtMs) / 1000)} s`);
       throw asSourceError(error);
     } finally {
       clearInterval(watch);
       signal.removeEventListener("abort", cut);
+    }
+  }
+
+  /** Whether we wait for an answer to a statement that the server is not at work on. */
+  async #isDead(client: pg.Client, signal: AbortSignal): Promise<boolean> {
+    // Between two statements nobody waits for the server.
+    const { processID: pid, readyForQuery: idle } = client as unknown as { processID: number; readyForQuery: boolean };
+    if (idle) return false;
+    try {
+      const other = await this.#open(AbortSignal.any([signal, AbortSignal.timeout(this.#askAfterMs)]));
+      try {
+        const { rows } = await other.query<{ works: string }>(
+          "SELECT coalesce(bool_or(state = 'active' AND wait_event IS DISTINCT FROM 'ClientWrite'), false)::text AS works FROM pg_stat_activity WHERE pid = $1",
+          [pid],
+        );
+        if (rows[0]!.works === "true") return false;
+      } finally {
+        await close(other);
+      }
+      await delay(ANSWER_COMES_WITHIN_MS, undefined, { signal });
+      return true;
+    } catch {
+      // It cannot be asked now.
+      return false;
     }
   }
 
