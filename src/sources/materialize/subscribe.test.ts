@@ -6,6 +6,8 @@ import type { ModelNeeds, Source } from "../../contracts/source.ts";
 import { FIELDS, startMaterialize } from "../../../test/fakes/materialize/harness.ts";
 import type { Row } from "../../../test/fakes/materialize/objects.ts";
 import connector from "./index.ts";
+import { Sessions } from "./sessions.ts";
+import { Subscription } from "./subscription.ts";
 
 const LOG: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => LOG };
 const NEVER = new AbortController().signal;
@@ -86,6 +88,36 @@ test("what is committed while nobody listens is told from any change on, with th
     const rest = await changes(again, from, all.length - 1 - index);
     expect(rest.map((each) => each.position)).toEqual(all.slice(index + 1).map((each) => each.position));
   }
+});
+
+test("a timestamp of which a part has been fetched is not complete", async () => {
+  await using at = await stage();
+  const ids = Array.from({ length: 600 }, (_, index) => String(index + 1_000));
+  at.write(...ids.map((id) => [1, id, "a"] as const));
+  const { position } = await at.source.open([MODEL], [], NEVER);
+  // The 1,000th row of it is one half of an update.
+  at.write([1, "0", "a"], ...ids.flatMap((id) => [[-1, id, "a"] as const, [1, id, "b"] as const]));
+  const all = await changes(at.source, position, 601);
+  expect(all.map(({ op }) => op)).toEqual(["insert", ...ids.map(() => "update")]);
+  expect(new Set(all.map(({ transaction }) => transaction.id)).size).toBe(1);
+});
+
+test("a cursor knows what is complete, and what it has given out", async () => {
+  await using at = await stage();
+  await using sessions = new Sessions(connector.settings.parse(at.settings), ".");
+  const cursor = await Subscription.open(sessions, '"shop"."t"', null, NEVER);
+  at.write(...Array.from({ length: 1_500 }, (_, index) => [1, String(index), "a"] as const));
+  const { at: timestamp } = at.object.updates[0]!;
+  expect(cursor.covers(timestamp)).toBe(true);
+  while (cursor.fields.length === 0 || !cursor.isComplete(timestamp - 1n)) await cursor.pull(NEVER);
+  expect(cursor.isComplete(timestamp)).toBe(false);
+  expect(cursor.take(timestamp, timestamp)).toEqual([]);
+  while (!cursor.isComplete(timestamp)) await cursor.pull(NEVER);
+  expect(cursor.take(timestamp, timestamp).map(({ diffs }) => diffs.length)).toEqual([1_500]);
+  expect(cursor.covers(timestamp)).toBe(false);
+  expect(cursor.covers(timestamp + 1n)).toBe(true);
+  cursor.close();
+  expect(cursor.covers(timestamp + 1n)).toBe(false);
 });
 
 test("while nothing changes one cursor is open and the clock is all that is asked; it is closed with the reading", async () => {
