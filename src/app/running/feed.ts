@@ -271,8 +271,10 @@ export class Feed {
     } catch (error) {
       if (round.signal.aborted) return;
       const failure = TailraceError.from(error, "destination.unreachable");
-      if (needsPerson(failure)) await this.#stopped(member, failure);
-      else {
+      if (needsPerson(failure)) {
+        member.waitsFor = null;
+        await this.#stopped(member, failure);
+      } else {
         log.warn("a sync could not start; it will be tried again", {
           sync: member.sync.name,
           code: failure.code,
