@@ -110,7 +110,9 @@ syncs:
     // The databases refuse: the sessions end, and the passwords are not accepted any more.
     await source.sql(`ALTER ROLE ${reader} PASSWORD 'another'`);
     await target.sql(`ALTER ROLE ${writer} PASSWORD 'another'`);
-    await source.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tailrace' AND datname = current_database()");
+    await source.sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tailrace' AND datname = current_database()",
+    );
     await engine.waitFor(/source\.auth/, 60_000);
     await source.sql(`ALTER ROLE ${reader} PASSWORD '${SECRETS.SOURCE_PASSWORD}'`);
     await target.sql(`ALTER ROLE ${writer} PASSWORD '${SECRETS.TARGET_PASSWORD}'`);

@@ -59,7 +59,9 @@ syncs:
   await source.sql("INSERT INTO users VALUES (2, 'b')");
   await receiver.until((one) => one.requests().some((request) => request.status === 401));
   secret("token", "second-token\n");
-  await source.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tailrace' AND datname = current_database()");
+  await source.sql(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tailrace' AND datname = current_database()",
+  );
   await engine.waitFor(/source\.auth/, 60_000);
   secret("reader", "second-reader\n");
   secret("writer", "second-writer\n");
@@ -149,7 +151,9 @@ syncs: { users: { model: users, destination: other, object: users, mode: upsert 
     trust("one");
     const arrived = async (): Promise<string> => (await target.rows("SELECT count(*)::text AS n FROM users"))[0]!["n"]!;
     const cut = (): Promise<void> =>
-      source.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tailrace' AND datname = current_database()");
+      source.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tailrace' AND datname = current_database()",
+      );
     await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
     await expect.poll(arrived, until).toBe("1");
 
