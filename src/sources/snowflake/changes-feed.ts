@@ -5,18 +5,16 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
-import type { Values } from "../../contracts/values.ts";
 import type { FeedPage, From, Mark, ModelFeed, RowPage } from "../../kit/feed/model-feed.ts";
-import { rowPages } from "../../kit/feed/row-pages.ts";
 import type { RelationVersions } from "../../kit/relation-versions.ts";
 import { ChangePages } from "./change-pages.ts";
 import { keySql, orderedChanges } from "./changes-sql.ts";
 import { textSql } from "./columns.ts";
-import { type Described, describeModel, label, lookupStatement, rowsStatement } from "./described.ts";
 import { microseconds, timestampSql, type Window, windowMark, windowOf } from "./marks.ts";
+import { ModelReader } from "./model-reader.ts";
 import { lastChange, type TableFacts, tableFacts } from "./metadata.ts";
 import { type ObjectName, sqlName } from "./names.ts";
-import type { SnowflakeSession, StatementOptions } from "./session.ts";
+import type { SnowflakeSession } from "./session.ts";
 import { Turns } from "./turns.ts";
 
 export interface ChangesFeedOptions {
@@ -36,9 +34,8 @@ const AHEAD_MS = 250;
 export class ChangesFeed implements ModelFeed {
   readonly kind = "feed";
   readonly #options: ChangesFeedOptions;
-  readonly #what: string;
   readonly #turns = new Turns();
-  #described: Described | null = null;
+  readonly #reader: ModelReader;
   #facts: TableFacts | null = null;
   /** Every window begins where the one before ended. */
   #upTo = 0;
@@ -49,16 +46,16 @@ export class ChangesFeed implements ModelFeed {
 
   constructor(options: ChangesFeedOptions) {
     this.#options = options;
-    this.#what = label(options.model);
+    this.#reader = new ModelReader({ ...options, table: options.source });
   }
 
   renew(): void {
-    this.#described = null;
+    this.#reader.renew();
     this.#facts = null;
   }
 
   async relation(signal: AbortSignal): Promise<Relation> {
-    return (await this.#describe(signal)).relation;
+    return (await this.#reader.described(signal)).relation;
   }
 
   async incarnation(signal: AbortSignal): Promise<string> {
@@ -71,26 +68,26 @@ export class ChangesFeed implements ModelFeed {
     if (kind !== "changes")
       throw new TailraceError(
         "source.gap.feed",
-        `${this.#what} was read by a stream until now, and by CHANGES from now on`,
+        `${this.#reader.what} was read by a stream until now, and by CHANGES from now on`,
       );
     this.#facts = null;
     const facts = await this.#known(signal);
     if (facts.createdOn !== createdOn)
       throw new TailraceError(
         "source.gap.replaced",
-        `${this.#what}: ${sqlName(source)} was made anew since it was last read`,
+        `${this.#reader.what}: ${sqlName(source)} was made anew since it was last read`,
       );
     if (!facts.tracked)
       throw new TailraceError(
         "source.gap.feed",
-        `${this.#what}: its changes are not tracked any more: ALTER ${facts.kind === "view" ? "VIEW" : "TABLE"} ${sqlName(source)} SET CHANGE_TRACKING = TRUE`,
+        `${this.#reader.what}: its changes are not tracked any more: ALTER ${facts.kind === "view" ? "VIEW" : "TABLE"} ${sqlName(source)} SET CHANGE_TRACKING = TRUE`,
       );
     const { upTo, from } = windowOf(mark);
     const needed = side === "at" ? from : upTo;
     if (facts.retentionDays !== null && needed < Date.now() - facts.retentionDays * DAY_MS)
       throw new TailraceError(
         "source.gap.purged",
-        `${this.#what}: what changed is kept for ${facts.retentionDays} days, and was last read before that`,
+        `${this.#reader.what}: what changed is kept for ${facts.retentionDays} days, and was last read before that`,
       );
     this.#upTo = Math.max(this.#upTo, upTo);
   }
@@ -99,7 +96,7 @@ export class ChangesFeed implements ModelFeed {
   newest(signal: AbortSignal): Promise<Mark> {
     return this.#turns.run(async () => {
       const { session, source, settleMs } = this.#options;
-      const { token, nowMs } = await lastChange(session, [source], this.#with(signal));
+      const { token, nowMs } = await lastChange(session, [source], this.#reader.with(signal));
       if (token !== this.#token || this.#mark === null) {
         await delay(AHEAD_MS + settleMs, undefined, { signal });
         this.#moveTo(Math.max(nowMs + AHEAD_MS, this.#upTo));
@@ -134,12 +131,12 @@ export class ChangesFeed implements ModelFeed {
 
   async *#window(from: number, upTo: number, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
     const { session } = this.#options;
-    const described = await this.#describeAgain(signal);
+    const described = await this.#reader.describeAgain(signal);
     const { columns, relation } = described;
     const names = columns.map((_column, place) => `C${place}`);
     const texts = columns.map((column, place) => `${textSql(column)} AS C${place}`).join(", ");
     const inner = `SELECT 0 AS MARK, METADATA$ACTION AS ACTION, METADATA$ROW_ID AS ROW_ID, ${keySql(described)} AS ROW_KEY, ${texts} FROM ${described.from} CHANGES(INFORMATION => DEFAULT) AT(TIMESTAMP => ${timestampSql(from)}) END(TIMESTAMP => ${timestampSql(upTo)})`;
-    const reply = await session.run(orderedChanges(inner, names), this.#with(signal));
+    const reply = await session.run(orderedChanges(inner, names), this.#reader.with(signal));
     const pages = new ChangePages({ relation, values: (row) => row.slice(3) });
     const mark = windowMark(from, upTo);
     for await (const rows of reply.pages(signal))
@@ -151,23 +148,12 @@ export class ChangesFeed implements ModelFeed {
     if (last !== null) yield last;
   }
 
-  async *scanAt(
-    mark: Mark,
-    after: Cursor | null,
-    limit: ChunkLimit,
-    signal: AbortSignal,
-  ): AsyncGenerator<RowPage, void, undefined> {
-    const described = await this.#describe(signal);
-    const { sql, binds } = rowsStatement(described, at(mark), after);
-    const reply = await this.#options.session.run(sql, { ...this.#with(signal), binds });
-    yield* rowPages(reply.pages(signal) as AsyncIterable<Values[]>, described.relation, limit);
+  scanAt(mark: Mark, after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncIterable<RowPage> {
+    return this.#reader.scan(at(mark), after, limit, signal);
   }
 
-  async lookupAt(mark: Mark, keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
-    const described = await this.#describe(signal);
-    const { sql, binds } = lookupStatement(described, at(mark), keys);
-    const rows = await this.#options.session.rows(sql, { ...this.#with(signal), binds });
-    return { relation: described.relation, rows, next: null };
+  lookupAt(mark: Mark, keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
+    return this.#reader.lookup(at(mark), keys, signal);
   }
 
   async estimate(signal: AbortSignal): Promise<number | null> {
@@ -175,27 +161,12 @@ export class ChangesFeed implements ModelFeed {
   }
 
   async #known(signal: AbortSignal): Promise<TableFacts> {
-    this.#facts ??= await tableFacts(this.#options.session, this.#options.source, this.#with(signal));
+    this.#facts ??= await tableFacts(this.#options.session, this.#options.source, this.#reader.with(signal));
     if (this.#facts !== null) return this.#facts;
     throw new TailraceError(
       "source.model",
-      `${this.#what}: there is no ${sqlName(this.#options.source)}, or we may not read it`,
+      `${this.#reader.what}: there is no ${sqlName(this.#options.source)}, or we may not read it`,
     );
-  }
-
-  async #describe(signal: AbortSignal): Promise<Described> {
-    this.#described ??= await this.#describeAgain(signal);
-    return this.#described;
-  }
-
-  async #describeAgain(signal: AbortSignal): Promise<Described> {
-    const { session, versions, model, source } = this.#options;
-    this.#described = await describeModel(session, versions, model, source, signal, this.#described);
-    return this.#described;
-  }
-
-  #with(signal: AbortSignal): StatementOptions {
-    return { what: this.#what, signal };
   }
 }
 

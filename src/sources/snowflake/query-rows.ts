@@ -2,15 +2,14 @@
 import type { Model } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
-import type { Values } from "../../contracts/values.ts";
 import type { ModelRows, RowPage } from "../../kit/feed/model-feed.ts";
-import { rowPages } from "../../kit/feed/row-pages.ts";
 import type { RelationVersions } from "../../kit/relation-versions.ts";
-import { type Described, describeModel, label, lookupStatement, rowsStatement } from "./described.ts";
+import { label } from "./described.ts";
+import { ModelReader } from "./model-reader.ts";
 import { lastChange } from "./metadata.ts";
 import type { ObjectName } from "./names.ts";
 import { dependenciesOf } from "./dependencies.ts";
-import type { SnowflakeSession, StatementOptions } from "./session.ts";
+import type { SnowflakeSession } from "./session.ts";
 
 export interface QueryRowsOptions {
   readonly session: SnowflakeSession;
@@ -50,33 +49,23 @@ export class QueryRows implements ModelRows {
   }
 
   async relation(signal: AbortSignal): Promise<Relation> {
-    return (await this.#describe(signal)).relation;
+    return (await this.#reader().described(signal)).relation;
   }
 
-  async *scan(after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncGenerator<RowPage, void, undefined> {
-    const described = await this.#describe(signal);
-    const { sql, binds } = rowsStatement(described, " AS M", after);
-    const reply = await this.#options.session.run(sql, { ...this.#with(signal), binds });
-    yield* rowPages(reply.pages(signal) as AsyncIterable<Values[]>, described.relation, limit);
+  scan(after: Cursor | null, limit: ChunkLimit, signal: AbortSignal): AsyncIterable<RowPage> {
+    return this.#reader().scan(" AS M", after, limit, signal);
   }
 
-  async lookup(keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
-    const described = await this.#describe(signal);
-    const { sql, binds } = lookupStatement(described, " AS M", keys);
-    const rows = await this.#options.session.rows(sql, { ...this.#with(signal), binds });
-    return { relation: described.relation, rows, next: null };
+  lookup(keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
+    return this.#reader().lookup(" AS M", keys, signal);
   }
 
   estimate(): Promise<number | null> {
     return Promise.resolve(null);
   }
 
-  #describe(signal: AbortSignal): Promise<Described> {
-    const { session, versions, model, table } = this.#options;
-    return describeModel(session, versions, model, table, signal);
-  }
-
-  #with(signal: AbortSignal): StatementOptions {
-    return { what: label(this.#options.model), signal };
+  /** A new one each time: nothing says when a query's columns change. */
+  #reader(): ModelReader {
+    return new ModelReader(this.#options);
   }
 }

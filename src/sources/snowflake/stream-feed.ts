@@ -3,19 +3,18 @@ import { TailraceError } from "../../contracts/errors.ts";
 import type { Model } from "../../contracts/model.ts";
 import type { Relation } from "../../contracts/relation.ts";
 import type { ChunkLimit, Cursor, KeyValues } from "../../contracts/source.ts";
-import type { Values } from "../../contracts/values.ts";
 import type { FeedPage, From, Mark, ModelFeed, RowPage } from "../../kit/feed/model-feed.ts";
-import { rowPages } from "../../kit/feed/row-pages.ts";
 import type { RelationVersions } from "../../kit/relation-versions.ts";
 import type { Shape } from "./change-pages.ts";
-import { type Described, describeModel, label, lookupStatement, relationOf, rowsStatement } from "./described.ts";
+import { relationOf } from "./described.ts";
 import { digitsOf } from "./marks.ts";
+import { ModelReader } from "./model-reader.ts";
 import { staleGap } from "./gaps.ts";
 import { kindWord, streamFacts, streamHasData, type TableFacts, tableFacts } from "./metadata.ts";
 import { Pins } from "./pins.ts";
 import { type FeedNames, nameText, type ObjectName, sqlName } from "./names.ts";
 import { batchesSql, columnsIn, type FeedState, nextBatchSql, prepareStatements, valuesIn } from "./outbox.ts";
-import type { SnowflakeSession, StatementOptions, TextRow } from "./session.ts";
+import type { SnowflakeSession, TextRow } from "./session.ts";
 import { pagesOf, type Taken, takenIn } from "./taken.ts";
 import { Turns } from "./turns.ts";
 
@@ -36,10 +35,9 @@ export interface StreamFeedOptions {
 export class StreamFeed implements ModelFeed {
   readonly kind = "feed";
   readonly #options: StreamFeedOptions;
-  readonly #what: string;
   /** Reading the stream, and whatever means the place where it is. */
   readonly #turns = new Turns();
-  #described: Described | null = null;
+  readonly #reader: ModelReader;
   #incarnation: string | null = null;
   #state: FeedState | null = null;
   #taken: Taken | null = null;
@@ -51,13 +49,13 @@ export class StreamFeed implements ModelFeed {
 
   constructor(options: StreamFeedOptions) {
     this.#options = options;
-    this.#what = label(options.model);
+    this.#reader = new ModelReader({ ...options, table: options.source });
     this.#pins = new Pins(options.session, options.names);
   }
 
   /** What is known may be so no more: the connection was lost, or a sync begins. */
   renew(): void {
-    this.#described = null;
+    this.#reader.renew();
     this.#incarnation = null;
     this.#state = null;
     this.#taken = null;
@@ -65,7 +63,7 @@ export class StreamFeed implements ModelFeed {
   }
 
   async relation(signal: AbortSignal): Promise<Relation> {
-    return (await this.#describe(signal)).relation;
+    return (await this.#reader.described(signal)).relation;
   }
 
   async plan(signal: AbortSignal): Promise<readonly string[]> {
@@ -73,9 +71,9 @@ export class StreamFeed implements ModelFeed {
   }
 
   async prepare(signal: AbortSignal): Promise<void> {
-    if (await this.#isThere(signal)) return this.#pins.dropLeftOver(this.#with(signal));
+    if (await this.#isThere(signal)) return this.#pins.dropLeftOver(this.#reader.with(signal));
     for (const sql of this.#statements(await this.#facts(signal), Date.now()))
-      await this.#options.session.rows(sql, this.#with(signal));
+      await this.#options.session.rows(sql, this.#reader.with(signal));
     this.renew();
   }
 
@@ -85,25 +83,25 @@ export class StreamFeed implements ModelFeed {
   }
 
   async #isThere(signal: AbortSignal): Promise<boolean> {
-    const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#with(signal));
+    const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#reader.with(signal));
     return stream !== null && !stream.stale;
   }
 
   async #facts(signal: AbortSignal): Promise<TableFacts> {
-    const facts = await tableFacts(this.#options.session, this.#options.source, this.#with(signal));
+    const facts = await tableFacts(this.#options.session, this.#options.source, this.#reader.with(signal));
     if (facts !== null) return facts;
     throw new TailraceError(
       "source.model",
-      `${this.#what}: there is no ${sqlName(this.#options.source)}, or we may not read it`,
+      `${this.#reader.what}: there is no ${sqlName(this.#options.source)}, or we may not read it`,
     );
   }
 
   async incarnation(signal: AbortSignal): Promise<string> {
     if (this.#incarnation === null) {
       const facts = await this.#facts(signal);
-      const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#with(signal));
-      if (stream === null) throw new TailraceError("source.gap.replaced", `the stream of ${this.#what} is gone`);
-      if (stream.stale) throw staleGap(this.#what, sqlName(this.#options.source), stream, facts);
+      const stream = await streamFacts(this.#options.session, this.#options.names.stream, this.#reader.with(signal));
+      if (stream === null) throw new TailraceError("source.gap.replaced", `the stream of ${this.#reader.what} is gone`);
+      if (stream.stale) throw staleGap(this.#reader.what, sqlName(this.#options.source), stream, facts);
       this.#incarnation = ["stream", stream.createdOn, facts.createdOn].join("|");
     }
     return this.#incarnation;
@@ -114,21 +112,27 @@ export class StreamFeed implements ModelFeed {
     if (kind !== "stream")
       throw new TailraceError(
         "source.gap.feed",
-        `${this.#what} was read by CHANGES until now, and by a stream from now on`,
+        `${this.#reader.what} was read by CHANGES until now, and by a stream from now on`,
       );
     const [, streamNow, sourceNow] = (await this.incarnation(signal)).split("|");
     const replaced =
       source === sourceNow ? (stream === streamNow ? null : "its stream") : sqlName(this.#options.source);
     if (replaced !== null)
-      throw new TailraceError("source.gap.replaced", `${this.#what}: ${replaced} was made anew since it was last read`);
+      throw new TailraceError(
+        "source.gap.replaced",
+        `${this.#reader.what}: ${replaced} was made anew since it was last read`,
+      );
     const { batch, forgotten } = await this.#turns.run(() => this.#known(signal));
     const from = Number(mark);
     if (from > batch)
-      throw new TailraceError("source.gap.replaced", `${this.#what}: its outbox ends before what was read of it`);
+      throw new TailraceError(
+        "source.gap.replaced",
+        `${this.#reader.what}: its outbox ends before what was read of it`,
+      );
     if (side === "after" ? forgotten > from : forgotten >= from)
       throw new TailraceError(
         "source.gap.purged",
-        `${this.#what}: its outbox does not have all that came after what was read`,
+        `${this.#reader.what}: its outbox does not have all that came after what was read`,
       );
   }
 
@@ -148,7 +152,7 @@ export class StreamFeed implements ModelFeed {
 
   #poll(signal: AbortSignal) {
     const { session, names } = this.#options;
-    return this.#orGap(signal, () => streamHasData(session, names.stream, names.feed, this.#with(signal)));
+    return this.#orGap(signal, () => streamHasData(session, names.stream, names.feed, this.#reader.with(signal)));
   }
 
   async #known(signal: AbortSignal): Promise<FeedState> {
@@ -157,8 +161,8 @@ export class StreamFeed implements ModelFeed {
       // Before the state is read, so that what is written after it is noticed.
       const { token } = await this.#poll(signal);
       // Nothing is after this: the state alone.
-      const reply = await session.run(batchesSql(names, Number.MAX_SAFE_INTEGER, null), this.#with(signal));
-      this.#state = (await takenIn(reply, this.#what)).state;
+      const reply = await session.run(batchesSql(names, Number.MAX_SAFE_INTEGER, null), this.#reader.with(signal));
+      this.#state = (await takenIn(reply, this.#reader.what)).state;
       this.#token = token;
     }
     return this.#state;
@@ -166,13 +170,13 @@ export class StreamFeed implements ModelFeed {
 
   async #take(state: FeedState, nowMs: number, signal: AbortSignal): Promise<void> {
     const { writer, names } = this.#options;
-    const described = await this.#describeAgain(signal);
+    const described = await this.#reader.describeAgain(signal);
     const after = this.#taken?.after ?? state.batch;
     const forget = Math.max(state.forgotten, Math.min(this.#forget, after));
     const batch = Math.max(state.batch + 1, nowMs);
     const sql = nextBatchSql({ names, described, state, batch, forget, after });
-    const reply = await writer.run(sql, this.#with(signal));
-    const { state: next, ...rows } = await takenIn(reply, this.#what);
+    const reply = await writer.run(sql, this.#reader.with(signal));
+    const { state: next, ...rows } = await takenIn(reply, this.#reader.what);
     this.#state = next;
     this.#taken = { after, upTo: next.batch, ...rows };
     // Ours. What others have on their way does nothing after it.
@@ -191,7 +195,10 @@ export class StreamFeed implements ModelFeed {
       this.#incarnation = null;
       const now = await this.incarnation(signal);
       if (was !== null && was !== now)
-        throw new TailraceError("source.gap.replaced", `${this.#what}: ${sqlName(this.#options.source)} was made anew`);
+        throw new TailraceError(
+          "source.gap.replaced",
+          `${this.#reader.what}: ${sqlName(this.#options.source)} was made anew`,
+        );
       throw failure;
     }
   }
@@ -199,7 +206,7 @@ export class StreamFeed implements ModelFeed {
   async *changes(from: From, upTo: Mark, signal: AbortSignal): AsyncGenerator<FeedPage, void, undefined> {
     const after = Number(from.mark) - (from.side === "at" ? 1 : 0);
     const taken = await this.#turns.run(() => this.#takenFor(after, Number(upTo), signal));
-    const { relation } = await this.#describe(signal);
+    const { relation } = await this.#reader.described(signal);
     const key = relation.key.map((place) => relation.columns[place]!.name);
     yield* pagesOf(taken, (row) => this.#shapeOf(row, key), signal);
   }
@@ -210,12 +217,12 @@ export class StreamFeed implements ModelFeed {
     if (taken !== null && taken.after === after && taken.upTo === upTo) return taken;
     // Another place than where the last batch began: it lies in the outbox.
     const { session, names } = this.#options;
-    const reply = await session.run(batchesSql(names, after, upTo), this.#with(signal));
-    const { state, ...rows } = await takenIn(reply, this.#what);
+    const reply = await session.run(batchesSql(names, after, upTo), this.#reader.with(signal));
+    const { state, ...rows } = await takenIn(reply, this.#reader.what);
     if (state.forgotten > after)
       throw new TailraceError(
         "source.gap.purged",
-        `${this.#what}: its outbox does not have all that came after what was read`,
+        `${this.#reader.what}: its outbox does not have all that came after what was read`,
       );
     return { after, upTo, ...rows };
   }
@@ -234,31 +241,25 @@ export class StreamFeed implements ModelFeed {
     limit: ChunkLimit,
     signal: AbortSignal,
   ): AsyncGenerator<RowPage, void, undefined> {
-    const { session, source } = this.#options;
-    const described = await this.#describe(signal);
+    const { source } = this.#options;
     const on = `${kindWord(await this.#facts(signal))} ${sqlName(source)}`;
     const { pin, mark } = await this.#turns.run(async () => ({
-      pin: await this.#pins.make(on, this.#with(signal)),
+      pin: await this.#pins.make(on, this.#reader.with(signal)),
       mark: digitsOf((await this.#known(signal)).batch),
     }));
     try {
-      const { sql, binds } = rowsStatement(described, ` AT(STREAM => ${nameText(pin)})`, after);
-      const reply = await session.run(sql, { ...this.#with(signal), binds });
-      const pages = rowPages(reply.pages(signal) as AsyncIterable<Values[]>, described.relation, limit);
+      const pages = this.#reader.scan(` AT(STREAM => ${nameText(pin)})`, after, limit, signal);
       for await (const page of pages) yield { ...page, mark };
     } finally {
-      await this.#pins.drop(pin, this.#what);
+      await this.#pins.drop(pin, this.#reader.what);
     }
   }
 
   async lookupAt(_mark: Mark, keys: readonly KeyValues[], signal: AbortSignal): Promise<RowPage> {
-    const { session, names } = this.#options;
-    const described = await this.#describe(signal);
-    const { sql, binds } = lookupStatement(described, ` AT(STREAM => ${nameText(names.stream)})`, keys);
+    const { names } = this.#options;
     return this.#turns.run(async () => {
-      const rows = await session.rows(sql, { ...this.#with(signal), binds });
-      const mark = digitsOf((await this.#known(signal)).batch);
-      return { relation: described.relation, rows, next: null, mark };
+      const page = await this.#reader.lookup(` AT(STREAM => ${nameText(names.stream)})`, keys, signal);
+      return { ...page, mark: digitsOf((await this.#known(signal)).batch) };
     });
   }
 
@@ -269,20 +270,5 @@ export class StreamFeed implements ModelFeed {
   forget(mark: Mark): Promise<void> {
     this.#forget = Math.max(this.#forget, Number(mark));
     return Promise.resolve();
-  }
-
-  async #describe(signal: AbortSignal): Promise<Described> {
-    this.#described ??= await this.#describeAgain(signal);
-    return this.#described;
-  }
-
-  async #describeAgain(signal: AbortSignal): Promise<Described> {
-    const { session, versions, model, source } = this.#options;
-    this.#described = await describeModel(session, versions, model, source, signal, this.#described);
-    return this.#described;
-  }
-
-  #with(signal: AbortSignal): StatementOptions {
-    return { what: this.#what, signal };
   }
 }
