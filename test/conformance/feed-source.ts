@@ -250,7 +250,7 @@ export function feedSuite(name: string, make: () => Promise<FeedHarness>): void 
       await using stage = await Stage.set(make);
       const { harness } = stage;
       const { faults } = harness;
-      if (faults === null) return context.skip();
+      if (faults === null) return context.skip("an account of the vendor cannot be made to fail");
       await harness.write({ insert: rowsFrom(1, 50) });
       await using _engine = stage.running();
       await stage.equal();
@@ -269,7 +269,7 @@ export function feedSuite(name: string, make: () => Promise<FeedHarness>): void 
     test("a history that is lost is a gap with a name, and a resync mends it", async (context) => {
       await using stage = await Stage.set(make);
       const { harness } = stage;
-      if (harness.loseHistory === null) return context.skip();
+      if (harness.loseHistory === null) return context.skip("this warehouse cannot be made to forget its history");
       await harness.write({ insert: rowsFrom(1, 5) });
       expect((await stage.once()).problems).toEqual([]);
       await harness.write({ delete: ["1"], update: [row(2, "unseen")] });
