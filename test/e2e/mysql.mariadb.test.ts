@@ -27,8 +27,27 @@ const MIRROR = "  t: { model: t, destination: receiver, mode: mirror, max_delete
 async function both(receiver: Receiver, database: MariadbDatabase) {
   const rows = await database.rows("SELECT * FROM t ORDER BY id");
   const table = Object.fromEntries(rows.map((row) => [row["id"]!, { ...row }]));
-  const held = Object.fromEntries([...fold(receiver.ledger.entries)].map(([key, row]) => [key, { ...row }]));
-  return { held, table };
+  return { held: heldBy(receiver), table };
+}
+
+function heldBy(receiver: Receiver) {
+  return Object.fromEntries([...fold(receiver.ledger.entries)].map(([key, row]) => [key, { ...row }]));
+}
+
+/** Runs it so many times, and kills it each time after so many rows. */
+async function killed(
+  folder: string,
+  receiver: Receiver,
+  { times, rows }: { readonly times: number; readonly rows: number },
+): Promise<void> {
+  for (let kills = 0; kills < times; kills += 1) {
+    const before = receiver.counts.acknowledgedRows;
+    await using engine = startCli(["run", "-c", folder], { cwd: folder });
+    await receiver.until(({ counts }) => counts.acknowledgedRows > before + rows, 30_000);
+    engine.kill("SIGKILL");
+    await engine.exit;
+    await receiver.restart();
+  }
 }
 
 async function catchUp(folder: string): Promise<void> {
@@ -102,14 +121,7 @@ describe.skipIf(!MARIADB_INSTALLED)("MariaDB to a webhook", () => {
       }
     };
     const writing = write();
-    for (let kills = 0; kills < 4; kills += 1) {
-      const before = receiver.counts.acknowledgedRows;
-      await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
-      await receiver.until(({ counts }) => counts.acknowledgedRows > before + 700, 30_000);
-      engine.kill("SIGKILL");
-      await engine.exit;
-      await receiver.restart();
-    }
+    await killed(at.folder, receiver, { times: 4, rows: 700 });
     stop.abort();
     await writing;
     await catchUp(at.folder);
@@ -208,21 +220,13 @@ syncs: { golden: { model: golden, destination: receiver, mode: mirror, max_delet
       }
     };
     const writing = write();
-    for (let kills = 0; kills < 3; kills += 1) {
-      const before = receiver.counts.acknowledgedRows;
-      await using engine = startCli(["run", "-c", at.folder], { cwd: at.folder });
-      await receiver.until(({ counts }) => counts.acknowledgedRows > before + 250, 30_000);
-      engine.kill("SIGKILL");
-      await engine.exit;
-      await receiver.restart();
-    }
+    await killed(at.folder, receiver, { times: 3, rows: 250 });
     stop.abort();
     await writing;
     await catchUp(at.folder);
     const rows = await database.rows(golden);
     const wanted = Object.fromEntries(rows.map((row) => [row["id"]!, { ...row }]));
-    const held = Object.fromEntries([...fold(receiver.ledger.entries)].map(([key, row]) => [key, { ...row }]));
-    expect(held).toEqual(wanted);
+    expect(heldBy(receiver)).toEqual(wanted);
     const { entries } = receiver.ledger;
     expect(overlaps(entries)).toEqual([]);
   }, 180_000);

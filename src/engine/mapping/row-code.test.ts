@@ -1,23 +1,9 @@
 import { expect, test } from "vitest";
-import { mapOf, relationWith, syncWith, thrownBy, type MapEntry } from "../../../test/support/syncs.ts";
+import { KEY_ONLY, NULLS, relation, ROW } from "../../../test/support/mapped-rows.ts";
+import { mapOf, syncWith, thrownBy, type MapEntry } from "../../../test/support/syncs.ts";
 import type { TailraceError } from "../../contracts/errors.ts";
 import type { RowCode, Sync } from "../../contracts/sync.ts";
-import { UNCHANGED, type Value, type Values } from "../../contracts/values.ts";
 import { compileMapping, type Mapping } from "./compile.ts";
-
-const relation = relationWith({
-  id: "bigint",
-  email: "text",
-  plan: "text",
-  ltv: "numeric",
-  active: "boolean",
-  settings: "jsonb",
-  tags: "text[]",
-});
-const ROW: Values = ["9007199254740993", "ann@x.org", 'the "pro"', "12.50", "true", '{"a": 1.0}', "{x,y}"];
-const NULLS: Values = ["1", null, null, null, null, null, null];
-/** What a delete brings when the replica identity is the key. */
-const KEY_ONLY: Values = ["7", ...Array.from<Value>({ length: 6 }).fill(UNCHANGED)];
 
 function compile(map: Readonly<Record<string, MapEntry>> | null, overrides: Partial<Sync> = {}): Mapping {
   return compileMapping(syncWith({ map: map === null ? null : mapOf(map), mode: "event", ...overrides }), relation);
