@@ -1,5 +1,6 @@
 // What following a query takes to know of the database: its relations and functions.
 import type pg from "pg";
+import { TailraceError } from "../../../contracts/errors.ts";
 import { quoteIdentifier, quoteName } from "../../../kit/sql.ts";
 import { type TableColumn, type TableInfo, describeTable } from "../catalog.ts";
 import { notReadable } from "../describe.ts";
@@ -121,7 +122,10 @@ export class DatabaseCatalog implements PostgresCatalog {
     );
     const types = new Map(rows.map((row) => [row.name, row]));
     const columns = info.columns.map((column): PostgresColumn => {
-      const { oid, typmod, kind, deterministic } = types.get(column.name)!;
+      const type = types.get(column.name);
+      // Between two looks another table has taken its name, as when a tool builds a table anew.
+      if (type === undefined) throw new TailraceError("source.blocked", `${info.sql} is being altered or replaced`);
+      const { oid, typmod, kind, deterministic } = type;
       return {
         ...column,
         textClass: textClass({
