@@ -64,10 +64,14 @@ class FileLock {
 }
 
 const locks = new Map<string, FileLock>();
+/** Names are found one after the other, so that whoever asked first is first in the lock's order. */
+let named: Promise<unknown> = Promise.resolve();
 
 /** Returns what gives the lock back. Rejects with the signal's reason. */
 export async function lockFile(path: string, kind: "read" | "write", signal: AbortSignal): Promise<() => void> {
-  const name = await realpath(path).catch(() => newFile(resolve(path)));
+  const naming = named.then(() => realpath(path).catch(() => newFile(resolve(path))));
+  named = naming;
+  const name = await naming;
   const lock = locks.get(name) ?? new FileLock();
   locks.set(name, lock);
   await lock.enter(kind, signal);
